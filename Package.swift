@@ -1,0 +1,132 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is built in the Swift 6 language mode, without warnings.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let lifecycle: Target.Dependency = .product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+/// A room of the house: a Swift target with the house's settings.
+func room(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+}
+
+/// A program: a Swift executable with the house's settings.
+func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
+/// The tests of a room, with what else they need.
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [],
+  resources: [Resource] = []
+) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, exclude: exclude, resources: resources,
+    swiftSettings: strict)
+}
+
+let package = Package(
+  name: "holdfast",
+  platforms: [.macOS(.v26)],
+  products: [
+    .library(name: "Schema", targets: ["Schema"]),
+    .library(name: "RPC", targets: ["RPC"]),
+    .library(name: "RPCNIO", targets: ["RPCNIO"]),
+    .library(name: "StoreClient", targets: ["StoreClient"]),
+    .executable(name: "holdfast", targets: ["holdfast"]),
+    .executable(name: "protoc-gen-holdfast", targets: ["protoc-gen-holdfast"]),
+    .plugin(name: "GenerateSchemas", targets: ["GenerateSchemas"]),
+    .plugin(name: "SchemaBuild", targets: ["SchemaBuild"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    // Schemas and what is generated from them.
+    .systemLibrary(
+      name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+    .target(name: "CSchemas", dependencies: ["CProtobufC"]),
+    room("Schema", ["CProtobufC", "CSchemas", nioCore]),
+    room("SchemaCodeGen", ["Schema", "CSchemas", "CProtobufC"]),
+    program("protoc-gen-holdfast", ["SchemaCodeGen"]),
+
+    // Calls.
+    room("RPC", ["Schema", nioCore, deque]),
+    room("RPCNIO", ["RPC", nioCore, nioPosix, deque]),
+
+    // The store.
+    room("StoreProtocol", ["Schema", "CSchemas", "CProtobufC", "RPC", "StoreModel"]),
+    room("StoreModel", []),
+    room("Checksum", ["CISAL", nioCore]),
+    room("ChunkStore", ["StoreModel", "Checksum", nioCore]),
+    room("MetadataStore", ["StoreModel", grdb]),
+    room(
+      "DirectoryServer", ["StoreProtocol", "StoreModel", "MetadataStore", "RPC", "Schema", logging]),
+    room(
+      "NodeServer",
+      ["StoreProtocol", "StoreModel", "ChunkStore", "Checksum", "RPC", "Schema", nioCore, logging]),
+    room(
+      "StoreClient",
+      ["StoreProtocol", "StoreModel", "Checksum", "RPC", "Schema", nioCore, deque, logging]),
+    room(
+      "Simulation",
+      [
+        "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
+        "StoreModel", "StoreProtocol", nioCore, deque, logging,
+      ]),
+    program(
+      "holdfast",
+      [
+        "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
+        "RPCNIO", "Schema", "StoreModel", "StoreProtocol", nioCore, arguments, logging, lifecycle,
+      ]),
+
+    // Plugins for packages that use our schemas and RPC.
+    .plugin(
+      name: "GenerateSchemas",
+      capability: .command(
+        intent: .custom(verb: "generate", description: "Generate code from .proto files"),
+        permissions: [
+          .writeToPackageDirectory(reason: "writes the generated C and Swift code")
+        ]),
+      dependencies: ["protoc-gen-holdfast"]),
+    .plugin(name: "SchemaBuild", capability: .buildTool(), dependencies: ["protoc-gen-holdfast"]),
+
+    // Tests mirror the rooms.
+    tests("SchemaTests", ["Schema", "CSchemas", "CProtobufC", nioCore]),
+    tests("SchemaCodeGenTests", ["SchemaCodeGen", "Schema"], resources: [.copy("Fixtures")]),
+    tests("RPCTests", ["RPC", "Schema", "StoreProtocol", nioCore]),
+    tests("RPCNIOTests", ["RPC", "RPCNIO", "Schema", "StoreProtocol", nioCore, nioPosix]),
+    tests("StoreModelTests", ["StoreModel"]),
+    tests("ChunkStoreTests", ["ChunkStore", "StoreModel", "Checksum", nioCore]),
+    tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),
+    tests("DirectoryServerTests", ["DirectoryServer", "MetadataStore", "StoreProtocol", "RPC"]),
+    tests("NodeServerTests", ["NodeServer", "ChunkStore", "StoreProtocol", "RPC", nioCore]),
+    tests("StoreClientTests", ["StoreClient", "StoreProtocol", "RPC", nioCore]),
+    tests(
+      "SimulationTests",
+      ["Simulation", "StoreClient", "DirectoryServer", "NodeServer", "RPC", nioCore]),
+    tests("EndToEndTests", ["RPC", "RPCNIO", "StoreProtocol", "holdfast"]),
+    tests("TidyTests", []),
+  ]
+)

@@ -1,0 +1,31 @@
+/// How a call ended: gRPC's 17 status codes.
+///
+/// The numbers are gRPC's (`google.rpc.Code`); `isSafeToRetry` says which of them a caller may answer
+/// with another attempt of an idempotent call.
+public enum StatusCode: UInt8, Sendable, Hashable, CaseIterable {
+  case ok = 0
+  case cancelled = 1
+  case unknown = 2
+  case invalidArgument = 3
+  case deadlineExceeded = 4
+  case notFound = 5
+  case alreadyExists = 6
+  case permissionDenied = 7
+  case resourceExhausted = 8
+  case failedPrecondition = 9
+  case aborted = 10
+  case outOfRange = 11
+  case unimplemented = 12
+  case `internal` = 13
+  case unavailable = 14
+  case dataLoss = 15
+  case unauthenticated = 16
+
+  /// Whether the same call, when it is idempotent, may succeed a moment later.
+  public var isSafeToRetry: Bool {
+    switch self {
+    case .unavailable, .aborted, .resourceExhausted: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,63 @@
+public import NIOCore
+
+/// Where a server listens or a client connects: `HOST:PORT`, `[IPv6]:PORT`, or a name that the
+/// transport gives meaning to.
+public struct Address: Sendable, Hashable, CustomStringConvertible {
+  /// The text that names the place.
+  public var description: String
+
+  /// Names a place; the transport says whether it can be reached.
+  public init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// The network as services see it: makes and accepts connections that carry bytes.
+public protocol Transport: Sendable {
+  /// Connects.
+  ///
+  /// - Throws: `RPCError`, `unavailable` when nobody listens there.
+  func connect(to address: Address) async throws -> any ByteConnection
+  /// Listens; the listener's address has the real port where `address` has port 0.
+  ///
+  /// - Throws: `RPCError`, `unavailable` when the address is in use, `invalidArgument` when it is none.
+  func listen(on address: Address) async throws -> any ByteListener
+}
+
+/// A place where connections come in.
+public protocol ByteListener: Sendable {
+  /// Where it listens.
+  var address: Address { get }
+  /// The next connection; nil once it is closed.
+  func accept() async throws -> (any ByteConnection)?
+  /// Accepts no more; `accept` returns nil.
+  func close()
+}
+
+/// A connection that carries bytes both ways, in order. It never blocks its caller.
+public protocol ByteConnection: AnyObject, Sendable {
+  /// The other side, for logs.
+  var peer: String { get }
+  /// Where its handler is called and where work on this connection runs without a hop; nil: anywhere.
+  var executor: (any TaskExecutor)? { get }
+  /// Calls `handler` from now on, one call at a time, with what comes in. Called once.
+  func start(_ handler: any ByteHandler)
+  /// Takes bytes to send and sends them soon, in order. From any thread.
+  func write(_ bytes: [ByteBuffer])
+  /// Whether to read what comes in; reading is on at first.
+  func setReading(_ reading: Bool)
+  /// Sends what was taken, then closes. From any thread, any number of times.
+  func close()
+}
+
+/// What a connection calls with what happens to it, one call at a time.
+public protocol ByteHandler: AnyObject, Sendable {
+  /// Bytes came in.
+  func received(_ bytes: ByteBuffer)
+  /// The bytes that came in together have all been handed over: a good moment to write.
+  func receivedAll()
+  /// Whether written bytes leave as fast as they come: while false they pile up in memory.
+  func writabilityChanged(_ isWritable: Bool)
+  /// The connection is gone, with an error or at the peer's wish. The last call.
+  func closed(_ error: RPCError?)
+}
