@@ -1,5 +1,4 @@
 public import CProtobufC
-public import NIOCore
 
 /// A protobuf message as a Swift value: what the generator makes of a message in a schema.
 ///

@@ -42,7 +42,8 @@ public struct Manifest: Sendable, Hashable {
     for (index, chunk) in chunks.enumerated() {
       guard chunk.id.upload == upload, chunk.id.index == UInt32(exactly: index) else {
         throw StoreError(
-          .invalidArgument, "chunk \(chunk.id) does not belong at place \(index) of upload \(upload)")
+          .invalidArgument,
+          "chunk \(chunk.id) does not belong at place \(index) of upload \(upload)")
       }
       guard chunk.length > 0 else {
         throw StoreError(.invalidArgument, "chunk \(chunk.id) is empty")
