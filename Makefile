@@ -1,0 +1,72 @@
+# The index of everything that can be done here. `make help` explains each target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where `make install` puts the program.
+PREFIX ?= /usr/local
+# How Swift is called; `make test SWIFT=/path/to/swift` uses another one.
+SWIFT ?= swift
+# Flags for every build, such as `-j 1`.
+SWIFT_FLAGS ?=
+
+# Debian and Ubuntu packages that the build needs: the schema compilers and protobuf-c for the RPC,
+# ISA-L for CRC-32C, SQLite for the Directory's database, a C compiler for the test harness.
+PACKAGES := protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libisal-dev libsqlite3-dev \
+  gcc libc6-dev pkg-config
+
+.PHONY: help
+help: ## Explains the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: ## Installs what the build needs and isn't there (Debian, Ubuntu)
+	@command -v $(SWIFT) > /dev/null || { \
+	  echo "Swift 6.2 or newer is needed: see https://www.swift.org/install/linux" >&2; exit 1; }
+	@missing=(); \
+	for package in $(PACKAGES); do \
+	  [[ "$$(dpkg-query -W -f '$${Status}' $$package 2> /dev/null)" == *" installed" ]] \
+	    || missing+=($$package); \
+	done; \
+	if (( $${#missing[@]} )); then \
+	  echo "installing $${missing[*]}"; \
+	  sudo=; (( EUID == 0 )) || sudo=sudo; \
+	  $$sudo apt-get update -q > /dev/null; \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+	    "$${missing[@]}" > /dev/null; \
+	fi
+
+.PHONY: build
+build: setup ## Builds the holdfast command for use: .build/release/holdfast
+	$(SWIFT) build -c release --static-swift-stdlib --product holdfast $(SWIFT_FLAGS)
+
+.PHONY: demo
+demo: build ## Stores real files on three nodes, kills one, reads everything back
+	Tests/Demo/run .build/release/holdfast
+
+.PHONY: test
+test: setup ## Runs all tests
+	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
+	$(SWIFT) test --skip-build
+
+.PHONY: interop
+interop: setup ## Runs the C harness against the Swift servers and the Swift client against the C server
+	$(SWIFT) build --product holdfast $(SWIFT_FLAGS)
+	Tests/Interop/run.sh
+
+.PHONY: format
+format: ## Formats the Swift sources in place
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Plugins
+
+.PHONY: lint
+lint: ## Checks the form of the Swift sources
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Plugins
+
+.PHONY: install
+install: build ## Installs the holdfast command under PREFIX (/usr/local)
+	install -D -m 755 .build/release/holdfast "$(DESTDIR)$(PREFIX)/bin/holdfast"
+
+.PHONY: clean
+clean: ## Removes what was built
+	rm -rf .build Tests/*/.build
