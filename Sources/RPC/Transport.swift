@@ -48,6 +48,15 @@ public protocol ByteConnection: AnyObject, Sendable {
   func setReading(_ reading: Bool)
   /// Sends what was taken, then closes. From any thread, any number of times.
   func close()
+  /// Carries the bytes for as long as the connection lives, for a transport that has no threads to do
+  /// it: whoever serves the connection runs it as a child task, from before `start`. Cancelling the
+  /// task cuts the connection.
+  func run() async
+}
+
+extension ByteConnection {
+  /// Returns at once: the transport has threads of its own.
+  public func run() async {}
 }
 
 /// What a connection calls with what happens to it, one call at a time.

@@ -1,0 +1,3 @@
+/// One call on one side of a connection.
+final class Call: Sendable {
+}

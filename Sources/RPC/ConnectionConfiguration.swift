@@ -1,0 +1,30 @@
+/// What a connection takes from its peer and how it behaves; both sides tell each other the limits
+/// when they connect.
+public struct ConnectionConfiguration: Sendable, Hashable {
+  /// The most bytes after a frame's header; at least 16 KiB.
+  public var maxFramePayloadBytes = 1_114_112
+  /// The most bytes of a message without its body.
+  public var maxMessageBytes = 4 << 20
+  /// The most bytes of a message's body.
+  public var maxBodyBytes = 64 << 20
+  /// The most bytes of the message that goes before the frames of a call: metadata and the like.
+  public var maxMetaBytes = 65_535
+  /// The most calls under way at once on a connection; more are refused.
+  public var maxCalls = 1_024
+  /// Bytes of whole messages that a call holds for its reader before its sender has to wait.
+  public var callWindowBytes = 4 << 20
+  /// The same for all calls of a connection together.
+  public var connectionWindowBytes = 64 << 20
+  /// How long a client waits for a connection, its preface included.
+  public var connectTimeout: Duration = .seconds(5)
+  /// How long nothing may come in while calls are under way before a ping is sent; twice that and the
+  /// connection is lost.
+  public var keepaliveInterval: Duration = .seconds(10)
+  /// The first wait before another attempt to connect; each failure doubles it.
+  public var firstBackoff: Duration = .milliseconds(50)
+  /// The longest wait before another attempt to connect.
+  public var longestBackoff: Duration = .seconds(5)
+
+  /// The defaults above.
+  public init() {}
+}

@@ -1,0 +1,65 @@
+public import Schema
+
+/// Which handler serves which method: what a server answers with. A path that isn't here is answered
+/// with `unimplemented`.
+public struct Router: Sendable {
+  /// What a server runs for a call: reads requests, writes responses, ends the call.
+  typealias Route = @Sendable (Call, CallContext) async throws -> Void
+
+  /// By path.
+  private(set) var routes: [String: Route] = [:]
+  /// What was registered, in order.
+  public private(set) var services: [ServiceDescription] = []
+
+  /// Serves nothing yet.
+  public init() {}
+
+  /// Serves `services`.
+  public init(_ services: [any Service]) {
+    for service in services {
+      register(service)
+    }
+  }
+
+  /// Adds a service.
+  public mutating func register(_ service: any Service) {
+    services.append(type(of: service).description)
+    service.register(in: &self)
+  }
+
+  /// Adds a unary method.
+  public mutating func unary<Request: Message, Response: Message>(
+    _ method: Method<Request, Response>,
+    _ handler: @escaping @Sendable (Request, CallContext) async throws -> Response
+  ) {
+    preconditionFailure("to come")
+  }
+
+  /// Adds a method with many requests and one response.
+  public mutating func clientStreaming<Request: Message, Response: Message>(
+    _ method: Method<Request, Response>,
+    _ handler: @escaping @Sendable (MessageReader<Request>, CallContext) async throws -> Response
+  ) {
+    preconditionFailure("to come")
+  }
+
+  /// Adds a method with one request and many responses.
+  public mutating func serverStreaming<Request: Message, Response: Message>(
+    _ method: Method<Request, Response>,
+    _ handler:
+      @escaping @Sendable (Request, MessageWriter<Response>, CallContext) async throws ->
+      Void
+  ) {
+    preconditionFailure("to come")
+  }
+
+  /// Adds a method with many requests and many responses.
+  public mutating func bidirectional<Request: Message, Response: Message>(
+    _ method: Method<Request, Response>,
+    _ handler:
+      @escaping @Sendable (MessageReader<Request>, MessageWriter<Response>, CallContext)
+      async throws -> Void
+  ) {
+    preconditionFailure("to come")
+  }
+}
