@@ -1,0 +1,44 @@
+internal import RPC
+internal import Synchronization
+
+/// The randomness of one part of a simulation: a stream of its own out of the simulation's seed.
+///
+/// Each part draws from its own stream, found by the part's name, so that one that draws more often
+/// does not change what the others see.
+package final class SeededRandom: RandomSource {
+  private let generator: Mutex<SeededGenerator>
+
+  /// The stream of `name` under `seed`.
+  package init(seed: UInt64, name: String) {
+    var digest = Digest()
+    digest.add(seed)
+    for byte in name.utf8 { digest.add(UInt64(byte)) }
+    generator = Mutex(SeededGenerator(seed: digest.value))
+  }
+
+  /// The next 64 bits of the stream.
+  package func next() -> UInt64 {
+    generator.withLock { $0.next() }
+  }
+
+  /// A number from 0 to `bound` - 1.
+  package func next(below bound: Int) -> Int {
+    generator.withLock { $0.next(below: bound) }
+  }
+
+  /// `count` bytes of the stream.
+  package func bytes(_ count: Int) -> [UInt8] {
+    generator.withLock { generator in
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(count + 7)
+      while bytes.count < count {
+        let word = generator.next()
+        for shift in stride(from: UInt64(0), to: 64, by: 8) {
+          bytes.append(UInt8(truncatingIfNeeded: word >> shift))
+        }
+      }
+      bytes.removeLast(bytes.count - count)
+      return bytes
+    }
+  }
+}
