@@ -1,0 +1,67 @@
+internal import DequeModule
+internal import Synchronization
+
+/// Connections that came in, in order, until somebody accepts them.
+final class Arrivals: Sendable {
+  /// Connections beyond this number that nobody accepts are closed at once.
+  private static let maxWaiting = 1024
+
+  private struct State {
+    var waiting = Deque<SocketConnection>()
+    var accepter: CheckedContinuation<SocketConnection?, any Error>?
+    var isClosed = false
+  }
+  private let state = Mutex(State())
+
+  /// Adds a connection that is up.
+  func add(_ connection: SocketConnection) {
+    enum Outcome {
+      case kept
+      case refused
+      case accepted(CheckedContinuation<SocketConnection?, any Error>)
+    }
+    let outcome: Outcome = state.withLock { state in
+      if state.isClosed || state.waiting.count >= Self.maxWaiting { return .refused }
+      if let accepter = state.accepter.take() { return .accepted(accepter) }
+      state.waiting.append(connection)
+      return .kept
+    }
+    switch outcome {
+    case .kept: break
+    case .refused: connection.close()
+    case .accepted(let accepter): accepter.resume(returning: connection)
+    }
+  }
+
+  /// The next connection; nil once closed. One caller at a time.
+  ///
+  /// - Throws: `CancellationError`.
+  func next() async throws -> SocketConnection? {
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let result: Result<SocketConnection?, any Error>? = state.withLock { state in
+          if Task.isCancelled { return .failure(CancellationError()) }
+          if let first = state.waiting.popFirst() { return .success(first) }
+          if state.isClosed { return .success(nil) }
+          precondition(state.accepter == nil, "one accept at a time")
+          state.accepter = continuation
+          return nil
+        }
+        if let result { continuation.resume(with: result) }
+      }
+    } onCancel: {
+      state.withLock { $0.accepter.take() }?.resume(throwing: CancellationError())
+    }
+  }
+
+  /// Closes what waits and what is still to come.
+  func close() {
+    let (waiting, accepter) = state.withLock { state in
+      state.isClosed = true
+      defer { state.waiting = [] }
+      return (state.waiting, state.accepter.take())
+    }
+    for connection in waiting { connection.close() }
+    accepter?.resume(returning: nil)
+  }
+}

@@ -1,0 +1,256 @@
+internal import NIOCore
+internal import NIOPosix
+internal import RPC
+internal import Synchronization
+
+/// One TCP connection.
+///
+/// Requests (`write`, `setReading`, `start`, `close`) come from any thread and are only noted; the
+/// loop's executor has the connection carry them out at the end of its turn. So the handler is never
+/// called from inside a request, and what was written in one turn leaves in one system call. Small
+/// pieces are copied together, large ones are sent from where they lie.
+///
+/// Closing is patient: what was taken is sent, the sending side is shut down, and the socket goes away
+/// when the peer has closed as well or after a while. A peer that closes its sending side counts as
+/// gone: it still gets what was already taken for it.
+final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked Sendable {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  /// Pieces up to this size are copied together: cheaper than another entry of the gathering write.
+  private static let copiedBytes = 8 * 1024
+  /// A gathering buffer that grew beyond this is not kept.
+  private static let keptBufferBytes = 256 * 1024
+  /// How long unsent bytes may take to leave once the connection is to close.
+  private static let sendingGrace = TimeAmount.seconds(5)
+  /// How long the peer may take to close its side once ours is shut.
+  private static let peerGrace = TimeAmount.seconds(1)
+
+  /// What was asked for and not carried out yet.
+  private struct Requests {
+    var large: [ByteBuffer] = []
+    var gathered = ByteBuffer()
+    var reading: Bool?
+    var handler: (any ByteHandler)?
+    var close = false
+    var isQueued = false
+
+    /// Puts the gathered bytes before the large piece that follows them.
+    mutating func seal() {
+      guard gathered.readableBytes > 0 else { return }
+      large.append(gathered)
+      gathered = ByteBuffer()
+    }
+  }
+
+  private enum Phase {
+    case fresh
+    case open
+    case closing
+    case closed
+  }
+
+  private(set) var peer: String
+  let loopExecutor: LoopExecutor
+  private let requests = Mutex(Requests())
+  /// Called once with this connection when it is up; nil for those that we made.
+  private var onActive: (@Sendable (SocketConnection) -> Void)?
+
+  // The rest is touched on the loop's thread alone: that is what makes this `Sendable`.
+  private var phase = Phase.fresh
+  private var handler: (any ByteHandler)?
+  private var context: ChannelHandlerContext?
+  private var wantsReading = false
+  private var readIsWithheld = false
+  private var failure: RPCError?
+  private var spare = ByteBuffer()
+  private var timer: Scheduled<Void>?
+
+  /// A connection to `peer`; where `onActive` is given, `peer` is taken from the socket.
+  init(
+    executor: LoopExecutor, peer: String = "",
+    onActive: (@Sendable (SocketConnection) -> Void)? = nil
+  ) {
+    self.loopExecutor = executor
+    self.peer = peer
+    self.onActive = onActive
+  }
+
+  // MARK: Requests, from any thread
+
+  var executor: (any TaskExecutor)? { loopExecutor }
+
+  func start(_ handler: any ByteHandler) {
+    request {
+      $0.handler = handler
+      if $0.reading == nil { $0.reading = true }
+    }
+  }
+
+  func write(_ bytes: [ByteBuffer]) {
+    request { requests in
+      for piece in bytes {
+        if piece.readableBytes <= Self.copiedBytes {
+          requests.gathered.writeImmutableBuffer(piece)
+        } else {
+          requests.seal()
+          requests.large.append(piece)
+        }
+      }
+    }
+  }
+
+  func setReading(_ reading: Bool) {
+    request { $0.reading = reading }
+  }
+
+  func close() {
+    request { $0.close = true }
+  }
+
+  private func request(_ change: (inout Requests) -> Void) {
+    let mustQueue = requests.withLock { requests in
+      change(&requests)
+      defer { requests.isQueued = true }
+      return !requests.isQueued
+    }
+    if mustQueue { loopExecutor.attend(to: self) }
+  }
+
+  // MARK: On the loop
+
+  /// Does what was asked for since the last time; the executor calls it in its turn.
+  func carryOut() {
+    var taken = Requests()
+    swap(&taken.gathered, &spare)
+    requests.withLock { swap(&$0, &taken) }
+    if let handler = taken.handler { begin(handler) }
+    send(&taken)
+    if let reading = taken.reading, phase == .open { read(reading) }
+    if taken.close { beginClosing() }
+  }
+
+  private func begin(_ handler: any ByteHandler) {
+    guard phase == .fresh else {
+      handler.closed(failure)
+      return
+    }
+    phase = .open
+    self.handler = handler
+  }
+
+  private func send(_ taken: inout Requests) {
+    guard let context, phase == .fresh || phase == .open else { return }
+    for piece in taken.large {
+      context.write(wrapOutboundOut(piece), promise: nil)
+    }
+    if taken.gathered.readableBytes > 0 {
+      context.write(wrapOutboundOut(taken.gathered), promise: nil)
+    } else if taken.large.isEmpty {
+      return
+    }
+    context.flush()
+    guard taken.gathered.capacity <= Self.keptBufferBytes else { return }
+    swap(&spare, &taken.gathered)
+    spare.clear()
+  }
+
+  private func read(_ reading: Bool) {
+    wantsReading = reading
+    guard reading, readIsWithheld else { return }
+    readIsWithheld = false
+    context?.read()
+  }
+
+  private func beginClosing() {
+    guard phase == .fresh || phase == .open, let context else { return }
+    phase = .closing
+    read(true)
+    let promise = context.eventLoop.makePromise(of: Void.self)
+    promise.futureResult.assumeIsolated().whenComplete { _ in self.outputClosed() }
+    timer = closeLater(Self.sendingGrace, context)
+    context.close(mode: .output, promise: promise)
+  }
+
+  private func outputClosed() {
+    guard phase == .closing, let context else { return }
+    timer?.cancel()
+    timer = closeLater(Self.peerGrace, context)
+  }
+
+  private func closeLater(_ grace: TimeAmount, _ context: ChannelHandlerContext) -> Scheduled<Void>
+  {
+    let channel = context.channel
+    return context.eventLoop.scheduleTask(in: grace) { channel.close(promise: nil) }
+  }
+
+  /// Tells the handler that the connection is gone, once.
+  private func leave() {
+    let handler = handler
+    self.handler = nil
+    handler?.closed(failure)
+  }
+
+  // MARK: Channel events, on the loop
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    if let onActive {
+      peer = context.remoteAddress.flatMap(Endpoint.init(_:))?.description ?? "unknown"
+      self.onActive = nil
+      onActive(self)
+    }
+    context.fireChannelActive()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard phase == .open, let handler else { return }
+    loopExecutor.readingBegan()
+    handler.received(unwrapInboundIn(data))
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    handler?.receivedAll()
+    loopExecutor.readingEnded()
+  }
+
+  /// The channel asks for the next read after each one: the place to hold it back.
+  func read(context: ChannelHandlerContext) {
+    if wantsReading {
+      context.read()
+    } else {
+      readIsWithheld = true
+    }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    handler?.writabilityChanged(context.channel.isWritable)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case ChannelEvent.inputClosed? = event as? ChannelEvent else { return }
+    leave()
+    close()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if failure == nil { failure = SocketErrors.connection(to: peer, error) }
+    context.close(promise: nil)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    phase = .closed
+    timer?.cancel()
+    timer = nil
+    leave()
+    loopExecutor.readingEnded()
+  }
+}

@@ -1,0 +1,63 @@
+internal import NIOCore
+internal import NIOPosix
+internal import RPC
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// What the system's errors mean to those who call.
+enum SocketErrors {
+  /// Why a connection to `endpoint` could not be made.
+  static func connecting(to endpoint: Endpoint, _ error: any Error) -> RPCError {
+    if let error = error as? RPCError { return error }
+    return RPCError(
+      .unavailable, "can't connect to \(endpoint): \(reason(error))", cause: error)
+  }
+
+  /// Why nothing listens on `endpoint`.
+  static func listening(on endpoint: Endpoint, _ error: any Error) -> RPCError {
+    switch (error as? IOError)?.errnoCode {
+    case EADDRINUSE?:
+      RPCError(.unavailable, "can't listen on \(endpoint): the port is in use", cause: error)
+    case EACCES?:
+      RPCError(
+        .permissionDenied, "can't listen on \(endpoint): the port needs more rights", cause: error)
+    case EADDRNOTAVAIL?:
+      RPCError(
+        .invalidArgument, "can't listen on \(endpoint): not an address of this machine",
+        cause: error)
+    case nil where error is SocketAddressError:
+      RPCError(.invalidArgument, "can't listen on \(endpoint): unknown host", cause: error)
+    default:
+      RPCError(.unavailable, "can't listen on \(endpoint): \(reason(error))", cause: error)
+    }
+  }
+
+  /// Why a connection to `peer` broke.
+  static func connection(to peer: String, _ error: any Error) -> RPCError {
+    RPCError(.unavailable, "the connection to \(peer) broke: \(reason(error))", cause: error)
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    if let failure = error as? NIOConnectionError {
+      if let first = failure.connectionErrors.first { return reason(first.error) }
+      return "unknown host"
+    }
+    if case ChannelError.connectTimeout? = error as? ChannelError { return "it doesn't answer" }
+    if error is SocketAddressError { return "unknown host" }
+    guard let error = error as? IOError else { return "\(error)" }
+    return switch error.errnoCode {
+    case ECONNREFUSED: "nobody listens there"
+    case ECONNRESET, EPIPE: "the peer closed it"
+    case ETIMEDOUT: "it doesn't answer"
+    case EHOSTUNREACH, ENETUNREACH: "there is no way to that host"
+    case EMFILE, ENFILE: "too many open files"
+    default: String(cString: strerror(error.errnoCode))
+    }
+  }
+}
