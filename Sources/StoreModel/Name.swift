@@ -33,6 +33,12 @@ public struct Name: Sendable, Hashable, Comparable, CustomStringConvertible {
     self.key = key
   }
 
+  /// A name that was checked before it was stored.
+  package init(storedBucket bucket: String, key: String) {
+    self.bucket = bucket
+    self.key = key
+  }
+
   /// Reads `[BUCKET:]KEY`. What stands before the first colon is the bucket when it is a valid one;
   /// begin with `:` or name the bucket for a key that holds a colon itself.
   ///
@@ -75,9 +81,24 @@ public struct Name: Sendable, Hashable, Comparable, CustomStringConvertible {
     bucket == Name.defaultBucket && !key.utf8.contains(UInt8(ascii: ":")) ? key : "\(bucket):\(key)"
   }
 
+  /// Whether two names have the same bytes. Swift's own comparison would take two keys for one when
+  /// they differ only in how their accents are composed.
+  public static func == (a: Name, b: Name) -> Bool {
+    a.bucket.utf8.elementsEqual(b.bucket.utf8) && a.key.utf8.elementsEqual(b.key.utf8)
+  }
+
+  /// Hashes the bytes that `==` compares.
+  public func hash(into hasher: inout Hasher) {
+    for byte in bucket.utf8 { hasher.combine(byte) }
+    hasher.combine(UInt8(0))
+    for byte in key.utf8 { hasher.combine(byte) }
+  }
+
   /// By the bytes of the bucket, then of the key.
   public static func < (a: Name, b: Name) -> Bool {
-    if a.bucket != b.bucket { return a.bucket.utf8.lexicographicallyPrecedes(b.bucket.utf8) }
+    guard a.bucket.utf8.elementsEqual(b.bucket.utf8) else {
+      return a.bucket.utf8.lexicographicallyPrecedes(b.bucket.utf8)
+    }
     return a.key.utf8.lexicographicallyPrecedes(b.key.utf8)
   }
 }
