@@ -1,0 +1,206 @@
+package import NIOCore
+package import StoreModel
+
+/// A node's chunks: what a disk engine does for it.
+///
+/// What `ChunkPut.finish` and `delete` returned from is on disk: it outlives a power cut. Every byte
+/// that `ChunkReader.read` gives out was checked against the checksum it was stored with. A chunk that
+/// is not here (`notFound`) and one that is here but damaged (`dataLoss`) are different answers.
+///
+/// All calls throw `StoreError`; those that wait for memory or for another put also
+/// `CancellationError`.
+package protocol ChunkStore: Sendable {
+  /// The node's own number, drawn when its data directory was made.
+  var node: NodeID { get }
+  /// The cluster that the data belongs to; empty until `join`.
+  var cluster: String { get async }
+  /// What opening the store found damaged or foreign.
+  var problems: [ChunkStoreProblem] { get }
+
+  /// Binds the data to a cluster for good; durable when it returns.
+  ///
+  /// - Throws: `StoreError.preconditionFailed` when it belongs to another one.
+  func join(cluster: String) async throws
+
+  /// Begins to store a chunk. Nothing is seen of it before `finish`.
+  ///
+  /// - Throws: `invalidArgument` for a length out of 1 to `ChunkLimits.maxBytes`, `alreadyExists` where
+  ///   a chunk of this id has another length, `resourceExhausted` where the disk has no room.
+  func beginPut(_ chunk: NewChunk) async throws -> any ChunkPut
+
+  /// Opens a chunk for reading.
+  ///
+  /// - Throws: `notFound`, `dataLoss`.
+  func openChunk(_ id: ChunkID) async throws -> any ChunkReader
+
+  /// What is known of a chunk, read from its own header.
+  ///
+  /// - Throws: `notFound`, `dataLoss`.
+  func stat(_ id: ChunkID) async throws -> ChunkRecord
+
+  /// Removes a chunk, damaged ones too; durable when it returns.
+  ///
+  /// - Throws: `notFound`.
+  func delete(_ id: ChunkID) async throws
+
+  /// The chunks after `id` in the order of their ids, without damaged ones.
+  ///
+  /// - Parameters:
+  ///   - id: where the page before ended; nil: from the first.
+  ///   - limit: the most chunks to give, from 1.
+  func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage
+
+  /// How full it is.
+  func statistics() async throws -> NodeStatistics
+
+  /// Gives back the disk's lock. No call may come after it.
+  func close() async
+}
+
+/// A chunk on its way in. Used by one task at a time.
+package protocol ChunkPut: Sendable {
+  /// Takes the chunk's next bytes, of any number; waits while memory or the disk is busy.
+  ///
+  /// - Throws: `invalidArgument` beyond the announced length; `resourceExhausted`, `internal` when the
+  ///   disk is full or fails. The put is of no use afterwards: `cancel` it.
+  func append(_ bytes: ByteBuffer) async throws
+
+  /// Makes the chunk durable and visible.
+  ///
+  /// - Parameter checksum: CRC-32C of the whole chunk as its writer has it.
+  /// - Returns: the chunk as stored; when it was here with the same content before, that one.
+  /// - Throws: `dataLoss` when the bytes have another checksum, `invalidArgument` when bytes are
+  ///   missing, `alreadyExists` when the chunk is here with other content, and what `append` throws.
+  func finish(checksum: UInt32) async throws -> ChunkRecord
+
+  /// Gives up: nothing is left of the put. Needed after an error; harmless otherwise.
+  func cancel() async
+}
+
+/// A chunk that was opened for reading; it can be read to its end even if it is deleted meanwhile.
+package protocol ChunkReader: Sendable {
+  /// The chunk.
+  var record: ChunkRecord { get }
+  /// Reads whole blocks and verifies them.
+  ///
+  /// - Parameter blocks: which 64 KiB blocks, from 0; within the chunk and not empty.
+  /// - Throws: `dataLoss` when one of them is damaged, `internal` when the disk fails.
+  func read(blocks: Range<Int>) async throws -> VerifiedBlocks
+  /// Ends the reading.
+  func close() async
+}
+
+/// A chunk to be stored.
+package struct NewChunk: Sendable, Hashable {
+  /// Its name.
+  package var id: ChunkID
+  /// The group's epoch as the writer knew it.
+  package var epoch: UInt64
+  /// Bytes: 1 to `ChunkLimits.maxBytes`.
+  package var length: UInt32
+  /// The file that it is written for.
+  package var name: Name
+
+  /// Describes a chunk.
+  package init(id: ChunkID, epoch: UInt64, length: UInt32, name: Name) {
+    self.id = id
+    self.epoch = epoch
+    self.length = length
+    self.name = name
+  }
+}
+
+/// A chunk that is stored.
+package struct ChunkRecord: Sendable, Hashable {
+  /// What it was stored with.
+  package var chunk: NewChunk
+  /// CRC-32C of all its bytes.
+  package var checksum: UInt32
+
+  /// Describes a stored chunk.
+  package init(chunk: NewChunk, checksum: UInt32) {
+    self.chunk = chunk
+    self.checksum = checksum
+  }
+}
+
+/// Some of a store's chunks.
+package struct ChunkPage: Sendable {
+  /// Chunks in the order of their ids.
+  package var records: [ChunkRecord]
+  /// Where the next page begins; nil when this is the last one.
+  package var next: ChunkID?
+
+  /// Makes a page.
+  package init(records: [ChunkRecord], next: ChunkID?) {
+    self.records = records
+    self.next = next
+  }
+}
+
+/// Neighbouring blocks of a chunk, checked against the checksums they were stored with.
+package struct VerifiedBlocks: Sendable {
+  /// Where in the chunk they begin: a multiple of 64 KiB.
+  package var offset: UInt32
+  /// CRC-32C of each block.
+  package var checksums: [UInt32]
+  /// Their bytes; the chunk's last block may be short.
+  package var bytes: ByteBuffer
+
+  /// Makes a piece of a chunk.
+  package init(offset: UInt32, checksums: [UInt32], bytes: ByteBuffer) {
+    self.offset = offset
+    self.checksums = checksums
+    self.bytes = bytes
+  }
+}
+
+/// Something that was wrong with the data directory when the store opened.
+package struct ChunkStoreProblem: Sendable, Hashable {
+  /// Where it was found.
+  package var path: String
+  /// What is wrong and what was done about it.
+  package var message: String
+
+  /// Describes a problem.
+  package init(path: String, message: String) {
+    self.path = path
+    self.message = message
+  }
+}
+
+/// What a store takes at most.
+package enum ChunkLimits {
+  /// Bytes of the largest chunk: 64 MiB.
+  package static let maxBytes: UInt32 = 64 << 20
+}
+
+extension ChunkStore {
+  /// Stores a chunk that `body` sends and finishes; gives up when it throws.
+  package func put<Result>(
+    _ chunk: NewChunk, _ body: (any ChunkPut) async throws -> Result
+  ) async throws -> Result {
+    let put = try await beginPut(chunk)
+    do {
+      return try await body(put)
+    } catch {
+      await put.cancel()
+      throw error
+    }
+  }
+
+  /// Opens a chunk for `body` and closes it afterwards.
+  package func withChunk<Result>(
+    _ id: ChunkID, _ body: (any ChunkReader) async throws -> Result
+  ) async throws -> Result {
+    let reader = try await openChunk(id)
+    do {
+      let result = try await body(reader)
+      await reader.close()
+      return result
+    } catch {
+      await reader.close()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,139 @@
+package import NIOCore
+package import StoreModel
+
+/// A directory on a disk, as a store sees it: given to it, so that a simulation can give its own.
+///
+/// Paths are relative to that directory, with `/` between their parts. Nothing outlives a power cut
+/// before it was synced: a file's bytes by `DiskFile.sync`, a name by `sync(directory:)` of the
+/// directory that holds it. A sync that failed proves nothing, whatever a later one says.
+///
+/// The errors' codes: `notFound` for a path that is not there, `alreadyExists`, `resourceExhausted` for
+/// a full disk or quota, `preconditionFailed` for a lock that another holds, `internal` for the rest.
+package protocol Disk: Sendable {
+  /// Makes a file, which must not exist yet, for writing and reading.
+  ///
+  /// - Parameters:
+  ///   - path: where.
+  ///   - bytes: how large it will be: room for it is set aside where the disk can; 0: none.
+  ///   - direct: whether to go past the page cache where that is possible. Writes are then in whole
+  ///     `DiskBuffer.alignment` units.
+  func create(_ path: String, reserving bytes: Int, direct: Bool) async throws(StoreError)
+    -> any DiskFile
+  /// Opens a file for reading.
+  func open(_ path: String) async throws(StoreError) -> any DiskFile
+  /// Gives a file another name; replaces what is there.
+  func rename(_ source: String, to target: String) async throws(StoreError)
+  /// Removes a file.
+  func remove(_ path: String) async throws(StoreError)
+  /// What a directory holds, in the order of the names' bytes.
+  func list(_ directory: String) async throws(StoreError) -> [DiskEntry]
+  /// Makes a directory, whose parent must exist; one that is there already is fine.
+  func makeDirectory(_ path: String) async throws(StoreError)
+  /// Makes a directory's names durable. The empty path is the root.
+  func sync(directory: String) async throws(StoreError)
+  /// How much room there is.
+  func space() async throws(StoreError) -> DiskSpace
+  /// Takes a lock that only one process, and one holder in it, can have; until it is released or the
+  /// process ends.
+  func lock(_ path: String) async throws(StoreError) -> any DiskLock
+
+  /// Reads from a file that is opened only for that.
+  func read(_ path: String, at offset: Int, length: Int) async throws(StoreError) -> DiskRead
+  /// Writes a new file, syncs its bytes and gives it its final name, whose directory is left to sync.
+  func publish(
+    _ buffer: DiskBuffer, bytes: Int, through temporary: String, as path: String
+  ) async throws(StoreError)
+}
+
+/// An open file.
+package protocol DiskFile: Sendable {
+  /// Writes a part of the buffer at an offset of the file. The buffer must be left alone meanwhile.
+  func write(_ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int) async throws(StoreError)
+  /// Reads; less than asked for only at the file's end.
+  func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead
+  /// Makes the bytes durable. After a failure nothing is known of what was written.
+  func sync() async throws(StoreError)
+  /// Closes it.
+  func close() async
+}
+
+/// A lock that is held.
+package protocol DiskLock: Sendable {
+  /// Gives it back.
+  func release() async
+}
+
+/// What a read gave.
+package struct DiskRead: Sendable {
+  /// The bytes.
+  package var bytes: ByteBuffer
+  /// How many bytes the whole file has.
+  package var fileBytes: Int
+
+  /// Makes a result.
+  package init(bytes: ByteBuffer, fileBytes: Int) {
+    self.bytes = bytes
+    self.fileBytes = fileBytes
+  }
+}
+
+/// A name in a directory.
+package struct DiskEntry: Sendable, Hashable {
+  /// The name.
+  package var name: String
+  /// Whether it is a directory's.
+  package var isDirectory: Bool
+
+  /// Makes an entry.
+  package init(name: String, isDirectory: Bool) {
+    self.name = name
+    self.isDirectory = isDirectory
+  }
+}
+
+/// The room on a disk, in bytes.
+package struct DiskSpace: Sendable, Hashable {
+  /// In all.
+  package var capacityBytes: UInt64
+  /// Still to be had.
+  package var freeBytes: UInt64
+
+  /// Makes a figure.
+  package init(capacityBytes: UInt64, freeBytes: UInt64) {
+    self.capacityBytes = capacityBytes
+    self.freeBytes = freeBytes
+  }
+}
+
+extension Disk {
+  /// By `open`, `read` and `close`.
+  package func read(
+    _ path: String, at offset: Int, length: Int
+  ) async throws(StoreError) -> DiskRead {
+    let file = try await open(path)
+    do throws(StoreError) {
+      let result = try await file.read(at: offset, length: length)
+      await file.close()
+      return result
+    } catch {
+      await file.close()
+      throw error
+    }
+  }
+
+  /// By `create`, `write`, `sync` and `rename`. When it throws, `temporary` may be left behind.
+  package func publish(
+    _ buffer: DiskBuffer, bytes: Int, through temporary: String, as path: String
+  ) async throws(StoreError) {
+    let file = try await create(temporary, reserving: 0, direct: false)
+    do throws(StoreError) {
+      try await file.write(buffer, 0..<bytes, at: 0)
+      try await file.sync()
+      await file.close()
+    } catch {
+      await file.close()
+      throw error
+    }
+    try await rename(temporary, to: path)
+  }
+}
