@@ -114,7 +114,12 @@ let package = Package(
     .plugin(name: "SchemaBuild", capability: .buildTool(), dependencies: ["protoc-gen-holdfast"]),
 
     // Tests mirror the rooms.
-    tests("SchemaTests", ["Schema", "CSchemas", "CProtobufC", nioCore]),
+    .target(
+      name: "CTestSchemas", dependencies: ["CProtobufC", "CSchemas"], path: "Tests/CTestSchemas"),
+    .target(
+      name: "TestSchemas", dependencies: ["Schema", "CTestSchemas", "CProtobufC"],
+      path: "Tests/TestSchemas", exclude: ["everything.proto"], swiftSettings: strict),
+    tests("SchemaTests", ["Schema", "TestSchemas", "CTestSchemas", "CProtobufC", nioCore]),
     tests("SchemaCodeGenTests", ["SchemaCodeGen", "Schema"], resources: [.copy("Fixtures")]),
     tests("RPCTests", ["RPC", "Schema", "StoreProtocol", nioCore]),
     tests("RPCNIOTests", ["RPC", "RPCNIO", "Schema", "StoreProtocol", nioCore, nioPosix]),

@@ -4,8 +4,9 @@ public import CProtobufC
 ///
 /// Its way to the wire leads through the C struct that `protoc-c` makes of the same message: encoding
 /// fills the struct in an arena and packs it once into the buffer that is sent; decoding checks the
-/// input, unpacks it into an arena and builds the value from the struct.
-public protocol Message: Sendable, Hashable, Codable {
+/// input, unpacks it into an arena and builds the value from the struct. Fields that the schema
+/// doesn't know are dropped.
+public protocol Message: Sendable, Hashable, Codable, JSONMappable {
   /// The C struct that protoc-c generates for the message.
   associatedtype CStruct
 
@@ -21,4 +22,36 @@ public protocol Message: Sendable, Hashable, Codable {
 
   /// The message with every field at its default.
   init()
+
+  /// Initializes the C struct and sets its fields; what they point to lies in the arena.
+  ///
+  /// Throws when a string holds a NUL or messages are nested too deep. For generated code.
+  func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError)
+
+  /// Copies every field out of a C struct that was unpacked from checked input. For generated code.
+  init(reading c: UnsafePointer<CStruct>)
+}
+
+extension Message {
+  /// No body field, unless the generated message says otherwise.
+  @inlinable
+  public static var bodyField: UInt32? { nil }
+
+  /// Empty, and nothing can be stored, unless the generated message has a body field.
+  @inlinable
+  public var messageBody: Body {
+    get { Body() }
+    set { precondition(newValue.count == 0, "a message without a body field has no body") }
+  }
+}
+
+/// The descriptor that a C struct's init function sets. For generated code.
+public func descriptorOfMessage<CStruct>(
+  _ initialize: (UnsafeMutablePointer<CStruct>?) -> Void
+) -> UnsafePointer<ProtobufCMessageDescriptor> {
+  withUnsafeTemporaryAllocation(of: CStruct.self, capacity: 1) { memory in
+    initialize(memory.baseAddress)
+    return UnsafeRawBufferPointer(memory).load(
+      as: UnsafePointer<ProtobufCMessageDescriptor>.self)
+  }
 }
