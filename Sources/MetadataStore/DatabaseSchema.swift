@@ -1,0 +1,110 @@
+import GRDB
+import StoreModel
+
+/// The tables of the Directory's database.
+///
+/// Numbers that SQLite keeps as signed 64 bits hold our unsigned ones by their bit pattern. Keys are
+/// blobs: their order is that of their bytes. What takes a row a file is kept small: see `EntryValue`.
+enum DatabaseSchema {
+  /// The version that this program writes, in `PRAGMA user_version`. A newer one is refused.
+  static let version = 1
+  /// Marks the file as ours, in `PRAGMA application_id`: "HFdr".
+  static let applicationID = 0x4846_6472
+
+  private static let tables = """
+    CREATE TABLE state (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      cluster TEXT NOT NULL,
+      version INTEGER NOT NULL
+    );
+    CREATE TABLE buckets (
+      id INTEGER PRIMARY KEY,
+      name TEXT NOT NULL UNIQUE,
+      entries INTEGER NOT NULL,
+      bytes INTEGER NOT NULL
+    );
+    CREATE TABLE entries (
+      bucket INTEGER NOT NULL,
+      key BLOB NOT NULL,
+      value BLOB NOT NULL,
+      PRIMARY KEY (bucket, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE manifests (
+      upload INTEGER PRIMARY KEY,
+      names INTEGER NOT NULL,
+      chunks BLOB NOT NULL
+    );
+    CREATE TABLE upload_blocks (
+      first INTEGER PRIMARY KEY,
+      end INTEGER NOT NULL,
+      opened_us INTEGER NOT NULL,
+      closed_us INTEGER
+    );
+    CREATE TABLE finished_uploads (
+      upload INTEGER PRIMARY KEY,
+      answer BLOB NOT NULL
+    );
+    CREATE TABLE requests (
+      id INTEGER PRIMARY KEY,
+      key BLOB NOT NULL UNIQUE,
+      fingerprint INTEGER NOT NULL,
+      since_us INTEGER NOT NULL,
+      answer BLOB NOT NULL
+    );
+    CREATE TABLE nodes (
+      id INTEGER PRIMARY KEY,
+      address TEXT NOT NULL,
+      zone TEXT NOT NULL,
+      heard_us INTEGER NOT NULL,
+      left_us INTEGER
+    );
+    CREATE TABLE placement_groups (
+      id INTEGER PRIMARY KEY,
+      epoch INTEGER NOT NULL,
+      class INTEGER NOT NULL,
+      members BLOB NOT NULL,
+      chunks INTEGER NOT NULL,
+      bytes INTEGER NOT NULL
+    );
+    CREATE TABLE garbage (
+      upload INTEGER PRIMARY KEY,
+      since_us INTEGER NOT NULL,
+      chunks BLOB
+    );
+    """
+
+  /// Makes the tables in a fresh database, or checks that an old one is ours; returns its cluster.
+  ///
+  /// - Parameters:
+  ///   - database: the connection that writes.
+  ///   - cluster: the identity that a fresh database gets.
+  static func prepare(_ database: Database, cluster: String) throws -> String {
+    let application = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
+    let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+    let tableCount = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+    if tableCount == 0 && found == 0 {
+      try database.inTransaction(.immediate) {
+        try database.execute(sql: tables)
+        try database.execute(sql: "PRAGMA application_id = \(applicationID)")
+        try database.execute(sql: "PRAGMA user_version = \(version)")
+        try database.execute(
+          sql: "INSERT INTO state (id, cluster, version) VALUES (1, ?, 0)", arguments: [cluster])
+        return .commit
+      }
+      return cluster
+    }
+    guard application == applicationID else {
+      throw StoreError(.preconditionFailed, "the database is not one of a Holdfast Directory")
+    }
+    guard found <= version else {
+      throw StoreError(
+        .preconditionFailed,
+        "the Directory's database has format \(found), this program knows formats up to \(version): "
+          + "use a newer holdfast")
+    }
+    guard let known = try String.fetchOne(database, sql: "SELECT cluster FROM state") else {
+      throw StoreError(.internal, "the Directory's database has lost its cluster's identity")
+    }
+    return known
+  }
+}
