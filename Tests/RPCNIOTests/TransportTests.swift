@@ -1,4 +1,6 @@
+import Foundation
 import NIOCore
+import NIOPosix
 import RPC
 import RPCNIO
 import Testing
@@ -191,5 +193,41 @@ struct TransportTests {
       _ = try await NIOTransport().connect(to: Address("no-such-host.invalid:1"))
     }
     #expect(error?.code == .unavailable)
+  }
+
+  @Test("says that a peer broke the connection")
+  func brokenByPeer() async throws {
+    let listener = try await NIOTransport().listen(on: Address("127.0.0.1:0"))
+    let port = try Endpoint(listener.address).port
+    let peer = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+      .connect(host: "127.0.0.1", port: port).get()
+    let connection = try #require(await listener.accept())
+    let atServer = Collector()
+    connection.start(atServer)
+    let socket = try #require(peer as? any SocketOptionProvider)
+    try await socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+    try await peer.close()
+    await atServer.untilClosed()
+    #expect(atServer.error?.code == .unavailable)
+    listener.close()
+  }
+
+  @Test("still sends to a peer that has sent its last, what was taken before")
+  func halfOpenPeer() async throws {
+    let listener = try await NIOTransport().listen(on: Address("127.0.0.1:0"))
+    let port = try Endpoint(listener.address).port
+    let peer = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+      .connect(host: "127.0.0.1", port: port).get()
+    let connection = try #require(await listener.accept())
+    let atServer = Collector { connection.write([$0]) }
+    connection.start(atServer)
+    try await peer.writeAndFlush(ByteBuffer(string: "last words"))
+    try await peer.close(mode: .output)
+    await atServer.untilClosed()
+    #expect(atServer.bytes == Array("last words".utf8))
+    #expect(atServer.error == nil)
+    try await peer.closeFuture.get()
+    listener.close()
   }
 }
