@@ -113,6 +113,11 @@ let package = Package(
       dependencies: ["protoc-gen-holdfast"]),
     .plugin(name: "SchemaBuild", capability: .buildTool(), dependencies: ["protoc-gen-holdfast"]),
 
+    // Benchmarks: ours beside C's.
+    .target(
+      name: "CYardsticks", dependencies: ["CProtobufC", "CSchemas"],
+      path: "Tests/Bench/CYardsticks"),
+
     // Tests mirror the rooms.
     .target(
       name: "CTestSchemas", dependencies: ["CProtobufC", "CSchemas"], path: "Tests/CTestSchemas"),

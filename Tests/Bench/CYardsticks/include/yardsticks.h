@@ -1,0 +1,32 @@
+// What the machine gives to a C program of a few lines: the measures that our own figures are held
+// against. Every function returns a rate, or a negated errno when it failed.
+#ifndef HOLDFAST_YARDSTICKS_H
+#define HOLDFAST_YARDSTICKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Round trips a second of 64 bytes over `connections` loopback connections, one in flight on each:
+// two threads with an epoll each, for `seconds`.
+double yardstick_pingpong(int connections, double seconds);
+
+// Bytes a second over one loopback connection, `piece` bytes a write and a read, for `seconds`.
+double yardstick_copy(size_t piece, double seconds);
+
+// Bytes a second into a new file in `directory`: `count` chunks of 8 MiB, 1 MiB a write with O_DIRECT,
+// one fdatasync each. The file is removed.
+double yardstick_chunks(const char *directory, int count);
+
+// Appends a second to a new file in `directory`: `count` times 4 KiB, one fdatasync each. The file is
+// removed.
+double yardstick_appends(const char *directory, int count);
+
+// Bare protobuf-c on the bench's message, given encoded: packs a second into one buffer...
+double yardstick_pack(const uint8_t *message, size_t length, int count);
+// ...and unpacks a second into an arena.
+double yardstick_unpack(const uint8_t *message, size_t length, int count);
+
+// CPU seconds that this process has used.
+double yardstick_cpu_seconds(void);
+
+#endif
