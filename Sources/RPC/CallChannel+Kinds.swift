@@ -1,0 +1,38 @@
+public import Schema
+
+// The kinds of calls that generated stubs make, in terms of the channel's own two.
+extension CallChannel {
+  /// Makes a call of many requests and one response: `send` writes the requests.
+  ///
+  /// - Throws: `RPCError`, or what `send` throws.
+  public func clientStreaming<Request: Message, Response: Message>(
+    _ method: Method<Request, Response>, options: CallOptions,
+    _ send: @Sendable (MessageWriter<Request>) async throws -> Void
+  ) async throws -> Response {
+    try await stream(method, options: options) { writer, reader in
+      try await send(writer)
+      try await writer.finish()
+      guard let response = try await reader.next() else {
+        throw RPCError(.internal, "\(method.path) ended without a response")
+      }
+      guard try await reader.next() == nil else {
+        throw RPCError(.internal, "\(method.path) sent more than one response")
+      }
+      return response
+    }
+  }
+
+  /// Makes a call of one request and many responses: `receive` reads the responses.
+  ///
+  /// - Throws: `RPCError`, or what `receive` throws.
+  public func serverStreaming<Request: Message, Response: Message, Result: Sendable>(
+    _ method: Method<Request, Response>, _ request: Request, options: CallOptions,
+    _ receive: @Sendable (MessageReader<Response>) async throws -> Result
+  ) async throws -> Result {
+    try await stream(method, options: options) { writer, reader in
+      try await writer.write(request)
+      try await writer.finish()
+      return try await receive(reader)
+    }
+  }
+}
