@@ -12,7 +12,16 @@ public struct JSONFieldReader {
   public private(set) var name = ""
 
   /// Starts before the first field of the object of a message with this full name.
+  ///
+  /// Throws when it isn't an object, or is nested deeper than 100 messages.
   public init(_ decoder: any Decoder, message: String) throws {
+    let path = decoder.codingPath
+    guard path.count(where: { $0.intValue == nil }) < DecodingLimits.greatestDepth else {
+      throw Swift.DecodingError.dataCorrupted(
+        .init(
+          codingPath: path,
+          debugDescription: "nested deeper than \(DecodingLimits.greatestDepth) messages"))
+    }
     container = try decoder.container(keyedBy: JSONKey.self)
     self.message = message
     keys = container.allKeys.sorted { $0.stringValue < $1.stringValue }[...]

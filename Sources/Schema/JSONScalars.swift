@@ -17,7 +17,8 @@ extension JSONValue {
     let container = try decoder.singleValueContainer()
     if let number = try? container.decode(Value.self) { return number }
     if let text = try? container.decode(String.self) {
-      if let number = Value(text), !text.hasPrefix("+") { return number }
+      guard Self.looksLikeNumber(text) else { throw failure("not a number") }
+      if let number = Value(text) { return number }
       if let number = Double(text), let exact = Value(exactly: number) { return exact }
     } else if let number = try? container.decode(Double.self), let exact = Value(exactly: number) {
       return exact
@@ -35,10 +36,22 @@ extension JSONValue {
     case "Infinity": return .infinity
     case "-Infinity": return -.infinity
     default:
-      guard let first = text.first(where: { $0 != "-" }), first.isASCII, first.isNumber,
-        let number = Double(text), number.isFinite
+      guard Self.looksLikeNumber(text), let number = Double(text), number.isFinite
       else { throw failure("not a number") }
       return number
+    }
+  }
+
+  /// Whether the text is made as JSON's numbers are: Swift's own also begin with `+` or `0x`.
+  private static func looksLikeNumber(_ text: String) -> Bool {
+    guard let first = text.utf8.first, first != UInt8(ascii: "+") else { return false }
+    return text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"),
+        UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E"):
+        true
+      default: false
+      }
     }
   }
 

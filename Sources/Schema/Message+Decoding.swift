@@ -19,7 +19,7 @@ extension Message {
     var (message, inline) = try result.get()
     if body.count > 0 {
       message.messageBody = body
-    } else if inline.count > 0,
+    } else if let inline,
       let slice = bytes.getSlice(at: bytes.readerIndex + inline.lowerBound, length: inline.count)
     {
       message.messageBody = Body(slice)
@@ -36,11 +36,11 @@ extension Message {
   }
 
   /// Checks and decodes the input but for its body: gives the message, and where in the input its
-  /// inline body lies when that is the last thing there (else empty).
+  /// inline body lies when that is the last thing there (else nil).
   @inlinable
   static func decode(
     _ input: UnsafeRawBufferPointer, bodyCount: Int, limits: DecodingLimits
-  ) throws(SchemaError) -> (Self, Range<Int>) {
+  ) throws(SchemaError) -> (Self, Range<Int>?) {
     let plan = try checkInput(
       input, cDescriptor, bodyField: bodyField, bodyCount: bodyCount, limits: limits)
     let head = UnsafeRawBufferPointer(rebasing: input[..<plan.headCount])
@@ -56,8 +56,8 @@ extension Message {
 struct DecodingPlan {
   /// The bytes from the input's start that libprotobuf-c has to unpack.
   @usableFromInline var headCount: Int
-  /// Where the inline body lies that ends the input; empty when there is none.
-  @usableFromInline var inlineBody: Range<Int>
+  /// Where the inline body lies that ends the input; nil when none does.
+  @usableFromInline var inlineBody: Range<Int>?
   /// The memory that unpacking may take, in bytes.
   @usableFromInline var budget: Int
 }
@@ -81,7 +81,7 @@ func checkInput(
   // The arena gives out what the check counted; twice as much covers the ends of its blocks.
   let budget = limits.memory.multipliedReportingOverflow(by: 2)
   var plan = DecodingPlan(
-    headCount: headCount, inlineBody: 0..<0, budget: budget.overflow ? .max : budget.partialValue)
+    headCount: headCount, inlineBody: nil, budget: budget.overflow ? .max : budget.partialValue)
   guard let start = input.baseAddress?.assumingMemoryBound(to: UInt8.self), headCount > 0 else {
     _ = try check.message(descriptor, emptyInput, emptyInput, level: 1)
     return plan

@@ -1,0 +1,120 @@
+import NIOCore
+import Schema
+import Testing
+import TestSchemas
+
+@Suite("Encoding and decoding")
+struct RoundTripTests {
+  @Test("a message with every kind of field comes back as it was")
+  func everything() throws {
+    let bytes = try Samples.everything.encodedBytes()
+    #expect(try Everything(encodedBytes: bytes) == Samples.everything)
+  }
+
+  @Test("a message of defaults is no bytes, and no bytes are a message of defaults")
+  func defaults() throws {
+    #expect(try Everything().encodedBytes() == [])
+    #expect(try Everything(encodedBytes: []) == Everything())
+    #expect(try Nothing(encodedBytes: Nothing().encodedBytes()) == Nothing())
+  }
+
+  @Test("every member of a oneof comes back, defaults too", arguments: Samples.choices)
+  func choices(choice: Everything.OneOf_Choice?) throws {
+    let message = Everything(choice: choice)
+    #expect(try Everything(encodedBytes: message.encodedBytes()) == message)
+  }
+
+  @Test("minus zero keeps its sign")
+  func negativeZero() throws {
+    var message = Everything(floatValue: -0.0, doubleValue: -0.0)
+    message = try Everything(encodedBytes: message.encodedBytes())
+    #expect(message.floatValue.sign == .minus)
+    #expect(message.doubleValue.sign == .minus)
+  }
+
+  @Test("NaN and infinities come back")
+  func oddFloats() throws {
+    let message = Everything(floatValue: .nan, doubleValue: -.infinity)
+    let decoded = try Everything(encodedBytes: message.encodedBytes())
+    #expect(decoded.floatValue.isNaN)
+    #expect(decoded.doubleValue == -.infinity)
+  }
+
+  @Test("equal maps have equal encodings, whatever the order they were filled in")
+  func mapsAreSorted() throws {
+    let keys = (0..<100).map { "key \($0)" }
+    let forward = Everything(
+      counts: Dictionary(uniqueKeysWithValues: keys.map { ($0, 1) }))
+    var backward = Everything()
+    for key in keys.reversed() { backward.counts[key] = 1 }
+    #expect(try forward.encodedBytes() == backward.encodedBytes())
+  }
+
+  @Test("encoding appends to what a buffer holds and leaves its reader where it is")
+  func appends() throws {
+    var buffer = ByteBuffer(string: "before")
+    buffer.moveReaderIndex(forwardBy: 3)
+    try Inner(number: 1).encode(into: &buffer)
+    #expect(Array(buffer.readableBytesView) == Array("ore".utf8) + [8, 1])
+  }
+
+  @Test("a large message outgrows the arena's first block")
+  func large() throws {
+    let message = Everything(
+      strings: (0..<5000).map { "string number \($0)" },
+      inners: (0..<5000).map { Inner(number: $0, text: String(repeating: "x", count: 20)) })
+    #expect(try Everything(encodedBytes: message.encodedBytes()) == message)
+  }
+
+  @Test("fields that the schema doesn't know are passed over")
+  func unknownFields() throws {
+    let bytes = Wire().varint(900, 5).delimited(901, [1, 2]).varint(1, 4)
+      .tag(902, 1).raw([UInt8](repeating: 0, count: 8)).tag(903, 5).raw([0, 0, 0, 0]).bytes
+    #expect(try Inner(encodedBytes: bytes) == Inner(number: 4))
+  }
+
+  @Test("numbers of a packed field may come one by one, and the other way round")
+  func unpacked() throws {
+    let single = Wire().varint(21, 1).delimited(21, [2, 3]).varint(21, 4).bytes
+    #expect(try Everything(encodedBytes: single).numbers == [1, 2, 3, 4])
+  }
+
+  @Test("of a scalar given twice the last counts, as of a oneof's members and a map's key")
+  func lastCounts() throws {
+    let bytes = Wire().varint(1, 1).varint(1, 2).varint(42, 5).delimited(41, [0x61])
+      .delimited(31, [0x0a, 1, 0x6b, 0x10, 1]).delimited(31, [0x0a, 1, 0x6b, 0x10, 2]).bytes
+    let message = try Everything(encodedBytes: bytes)
+    #expect(message.int32Value == 2)
+    #expect(message.choice == .name("a"))
+    #expect(message.counts == ["k": 2])
+  }
+
+  @Test("a map's entry without key and value has their defaults")
+  func emptyMapEntry() throws {
+    let message = try Everything(encodedBytes: Wire().delimited(31, []).delimited(32, []).bytes)
+    #expect(message.counts == ["": 0])
+    #expect(message.byNumber == [0: Inner()])
+  }
+
+  @Test("a message that holds itself comes back")
+  func recursive() throws {
+    let tree = Tree(
+      label: "root", left: Tree(label: "left", left: Tree()),
+      children: [Tree(label: "a"), Tree(children: [Tree()])])
+    #expect(try Tree(encodedBytes: tree.encodedBytes()) == tree)
+  }
+
+  @Test("a string with a NUL is refused when it is encoded, by the field's name")
+  func nulIsNotEncoded() {
+    let messages = [
+      Everything(stringValue: "a\0b"), Everything(strings: ["", "\0"]),
+      Everything(counts: ["\0": 1]), Everything(choice: .name("x\0")),
+    ]
+    for (message, field) in zip(messages, ["string_value", "strings", "counts", "name"]) {
+      let error = #expect(throws: SchemaError.self) { try message.encodedBytes() }
+      #expect(error?.code == .nulInString)
+      #expect(error?.message == "holdfast.testing.v1.Everything")
+      #expect(error?.field == field)
+    }
+  }
+}
