@@ -50,6 +50,11 @@ test: setup ## Runs all tests
 	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
 	$(SWIFT) test --skip-build
 
+.PHONY: bench
+bench: build ## Measures it beside C programs on this machine; ONLY=rpc: a part, JSON=FILE: a line a figure
+	$(SWIFT) build -c release --static-swift-stdlib --product holdfast-bench $(SWIFT_FLAGS)
+	HOLDFAST=.build/release/holdfast .build/release/holdfast-bench
+
 .PHONY: interop
 interop: setup ## Runs the C harness against the Swift servers and the Swift client against the C server
 	$(SWIFT) build --product holdfast $(SWIFT_FLAGS)

@@ -117,6 +117,12 @@ let package = Package(
     .target(
       name: "CYardsticks", dependencies: ["CProtobufC", "CSchemas"],
       path: "Tests/Bench/CYardsticks"),
+    program(
+      "holdfast-bench",
+      [
+        "CYardsticks", "CProtobufC", "RPC", "RPCNIO", "Schema", "StoreClient", "StoreProtocol",
+        nioCore,
+      ], path: "Tests/Bench/HoldfastBench"),
 
     // Tests mirror the rooms.
     .target(

@@ -1,0 +1,21 @@
+import Foundation
+
+/// `make bench`: measures what a user feels, beside what the machine gives to a C program in the same
+/// run, and prints both.
+///
+/// `ONLY=rpc` runs the figures whose names begin so; `JSON=FILE` writes a JSON object a line;
+/// `HOLDFAST=PATH` is the command whose servers the file figures use; `DATA=DIR` holds their data.
+@main
+struct HoldfastBench {
+  static func main() async {
+    let environment = ProcessInfo.processInfo.environment
+    do {
+      var report = try Report(only: environment["ONLY"] ?? "", jsonPath: environment["JSON"])
+      try await AdapterBench.run(&report)
+      try await RPCBench.run(&report)
+    } catch {
+      FileHandle.standardError.write(Data("bench: \(error)\n".utf8))
+      exit(1)
+    }
+  }
+}
