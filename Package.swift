@@ -124,6 +124,11 @@ let package = Package(
         nioCore,
       ], path: "Tests/Bench/HoldfastBench"),
 
+    // The Swift client that calls the server in C.
+    program(
+      "interop-client", ["RPC", "RPCNIO", "Schema", "StoreProtocol"],
+      path: "Tests/Interop/SwiftClient"),
+
     // Tests mirror the rooms.
     .target(
       name: "CTestSchemas", dependencies: ["CProtobufC", "CSchemas"], path: "Tests/CTestSchemas"),
