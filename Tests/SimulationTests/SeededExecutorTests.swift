@@ -75,6 +75,8 @@ struct SeededExecutorTests {
       for await number in stream { world.trace.note("stream", "\(number)") }
     }
     await withCheckedContinuation { $0.resume() }
+    await Task.yield()
+    world.trace.note("root", "after a yield")
     world.trace.note("root", "after a continuation")
     return await first
   }
