@@ -48,6 +48,8 @@ package protocol ChunkStore: Sendable {
   /// - Parameters:
   ///   - id: where the page before ended; nil: from the first.
   ///   - limit: the most chunks to give, from 1.
+  /// - Returns: the chunks, and where to go on.
+  /// - Throws: `internal` when the disk fails.
   func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage
 
   /// How full it is.
@@ -84,6 +86,7 @@ package protocol ChunkReader: Sendable {
   /// Reads whole blocks and verifies them.
   ///
   /// - Parameter blocks: which 64 KiB blocks, from 0; within the chunk and not empty.
+  /// - Returns: the blocks' bytes.
   /// - Throws: `dataLoss` when one of them is damaged, `internal` when the disk fails.
   func read(blocks: Range<Int>) async throws -> VerifiedBlocks
   /// Ends the reading.

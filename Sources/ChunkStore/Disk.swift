@@ -17,6 +17,8 @@ package protocol Disk: Sendable {
   ///   - bytes: how large it will be: room for it is set aside where the disk can; 0: none.
   ///   - direct: whether to go past the page cache where that is possible. Writes are then in whole
   ///     `DiskBuffer.alignment` units.
+  /// - Returns: the open file.
+  /// - Throws: `alreadyExists`, `resourceExhausted`, `internal`.
   func create(_ path: String, reserving bytes: Int, direct: Bool) async throws(StoreError)
     -> any DiskFile
   /// Opens a file for reading.

@@ -1,0 +1,168 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// A bounded number of threads for calls that block, so that no event loop and no thread of the
+/// cooperative pool ever waits for a disk.
+///
+/// Threads start when there is work for them and end with the object.
+final class BlockingThreads: Sendable {
+  /// What the threads share; they keep it alive, not their owner.
+  private final class Shared: Sendable {
+    struct State {
+      var jobs: [@Sendable () -> Void] = []
+      /// Jobs of `jobs` that were taken already.
+      var taken = 0
+      var threads = 0
+      var idle = 0
+      var isStopping = false
+    }
+
+    let state = Mutex(State())
+    let signal = Signal()
+  }
+
+  private let maxThreads: Int
+  private let shared = Shared()
+
+  /// Sets how many threads there may be.
+  init(maxThreads: Int) {
+    self.maxThreads = maxThreads
+  }
+
+  deinit {
+    let threads = shared.state.withLock { state in
+      state.isStopping = true
+      return state.threads
+    }
+    for _ in 0..<threads { shared.signal.send() }
+  }
+
+  /// Runs a job on one of the threads and waits for it without blocking.
+  func run<Result: Sendable, Failure: Error>(
+    _ job: @escaping @Sendable () throws(Failure) -> Result
+  ) async throws(Failure) -> Result {
+    let result = await withCheckedContinuation { continuation in
+      enqueue {
+        let result: Swift.Result<Result, Failure>
+        do throws(Failure) {
+          result = .success(try job())
+        } catch {
+          result = .failure(error)
+        }
+        continuation.resume(returning: result)
+      }
+    }
+    return try result.get()
+  }
+
+  /// Puts a job into the queue, and starts a thread where all are busy.
+  private func enqueue(_ job: @escaping @Sendable () -> Void) {
+    let needsThread = shared.state.withLock { state in
+      state.jobs.append(job)
+      let waiting = state.jobs.count - state.taken
+      guard waiting > state.idle, state.threads < maxThreads else { return false }
+      state.threads += 1
+      state.idle += 1
+      return true
+    }
+    if needsThread { startThread() }
+    shared.signal.send()
+  }
+
+  private func startThread() {
+    let argument = Unmanaged.passRetained(shared).toOpaque()
+    #if canImport(Darwin)
+      var thread: pthread_t?
+    #else
+      var thread = pthread_t()
+    #endif
+    let code = pthread_create(&thread, nil, BlockingThreads.main, argument)
+    precondition(code == 0, "the system gives no more threads (\(code))")
+    #if canImport(Darwin)
+      if let thread { pthread_detach(thread) }
+    #else
+      pthread_detach(thread)
+    #endif
+  }
+
+  /// A thread's life: waits for a job, does it, until told to stop.
+  #if canImport(Darwin)
+    private static let main: @convention(c) (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? =
+      {
+        work(Unmanaged<Shared>.fromOpaque($0).takeRetainedValue())
+        return nil
+      }
+  #else
+    private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? =
+      {
+        if let argument = $0 { work(Unmanaged<Shared>.fromOpaque(argument).takeRetainedValue()) }
+        return nil
+      }
+  #endif
+
+  private static func work(_ shared: Shared) {
+    while true {
+      shared.signal.wait()
+      let (job, isStopping) = shared.state.withLock { state in
+        state.idle -= 1
+        return (next(&state), state.isStopping)
+      }
+      job?()
+      if job == nil, isStopping { return }
+      shared.state.withLock { $0.idle += 1 }
+    }
+  }
+
+  /// Takes the oldest job.
+  private static func next(_ state: inout Shared.State) -> (@Sendable () -> Void)? {
+    guard state.taken < state.jobs.count else { return nil }
+    let job = state.jobs[state.taken]
+    state.taken += 1
+    if state.taken == state.jobs.count || state.taken >= 256 {
+      state.jobs.removeFirst(state.taken)
+      state.taken = 0
+    }
+    return job
+  }
+}
+
+/// A counting semaphore: as many waits return as there were sends.
+private final class Signal: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  /// Guarded by `mutex`.
+  private var count = 0
+
+  init() {
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  func send() {
+    pthread_mutex_lock(mutex)
+    count += 1
+    pthread_mutex_unlock(mutex)
+    pthread_cond_signal(condition)
+  }
+
+  func wait() {
+    pthread_mutex_lock(mutex)
+    while count == 0 { pthread_cond_wait(condition, mutex) }
+    count -= 1
+    pthread_mutex_unlock(mutex)
+  }
+}

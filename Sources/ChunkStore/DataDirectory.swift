@@ -1,0 +1,129 @@
+import Checksum
+import NIOCore
+import StoreModel
+
+/// Whose data a directory holds: its `format` file, of a few lines of text that people can read.
+///
+/// ```
+/// holdfast chunks 1
+/// node 0123456789abcdef
+/// cluster NAME
+/// checksum 89abcdef
+/// ```
+///
+/// The cluster's line ends after the space while the data belongs to none. The checksum is CRC-32C of
+/// the lines before it. The file is only ever replaced as a whole, by a rename.
+struct DataDirectory: Sendable, Hashable {
+  /// The node's own number.
+  var node: NodeID
+  /// The cluster that the data belongs to; empty: none yet.
+  var cluster: String
+
+  /// The name under which the file is written before it takes its place.
+  static let temporary = "format.new"
+  /// The most bytes a cluster's name may have.
+  static let maxClusterBytes = 256
+  /// What a directory may hold without being somebody else's.
+  private static let harmless: Set<String> = [ChunkPaths.lock, temporary, "lost+found"]
+  private static let title = "holdfast chunks "
+  private static let version = 1
+
+  /// Reads whose data it is; on an empty directory draws a number and writes it down.
+  ///
+  /// - Throws: `preconditionFailed` when the directory is not empty and none of ours, or of a newer
+  ///   format; `dataLoss` when its format file is damaged.
+  static func open(
+    on disk: any Disk, drawNode: () -> NodeID
+  ) async throws(StoreError) -> DataDirectory {
+    let names = try await disk.list("").map(\.name)
+    guard names.contains(ChunkPaths.format) else {
+      if let foreign = names.first(where: { !harmless.contains($0) }) {
+        throw StoreError(
+          .preconditionFailed,
+          "the data directory has no format file but holds '\(foreign)': "
+            + "it is not Holdfast's; give an empty directory")
+      }
+      let fresh = DataDirectory(node: drawNode(), cluster: "")
+      try await fresh.write(on: disk)
+      return fresh
+    }
+    let file = try await disk.read(ChunkPaths.format, at: 0, length: 4_096)
+    return try DataDirectory(parsing: String(buffer: file.bytes))
+  }
+
+  /// Writes the format file; durable when it returns.
+  func write(on disk: any Disk) async throws(StoreError) {
+    let bytes = Array(text.utf8)
+    let buffer = DiskBuffer(capacity: bytes.count)
+    buffer.bytes.copyBytes(from: bytes)
+    do throws(StoreError) {
+      try await disk.remove(DataDirectory.temporary)
+    } catch {
+      guard error.code == .notFound else { throw error }
+    }
+    try await disk.publish(
+      buffer, bytes: bytes.count, through: DataDirectory.temporary, as: ChunkPaths.format)
+    try await disk.sync(directory: "")
+  }
+
+  /// The file's text.
+  var text: String {
+    let lines = "\(DataDirectory.title)\(DataDirectory.version)\nnode \(node)\ncluster \(cluster)\n"
+    return lines + "checksum \(DataDirectory.checksum(of: lines))\n"
+  }
+
+  /// Describes a directory.
+  init(node: NodeID, cluster: String) {
+    self.node = node
+    self.cluster = cluster
+  }
+
+  /// Reads the file's text.
+  init(parsing text: String) throws(StoreError) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard let first = lines.first, first.hasPrefix(DataDirectory.title) else {
+      throw StoreError(.preconditionFailed, "the format file is not Holdfast's")
+    }
+    let version = Int(first.dropFirst(DataDirectory.title.count))
+    if let version, version > DataDirectory.version {
+      throw StoreError(
+        .preconditionFailed,
+        "the data directory has format \(version), this program knows up to "
+          + "\(DataDirectory.version): use a newer program")
+    }
+    guard
+      version == DataDirectory.version, lines.count == 5, lines[4].isEmpty,
+      let node = DataDirectory.value(of: "node", in: lines[1]),
+      let number = UInt64(node, radix: 16), number != 0,
+      let cluster = DataDirectory.value(of: "cluster", in: lines[2]),
+      let checksum = DataDirectory.value(of: "checksum", in: lines[3]),
+      checksum == DataDirectory.checksum(of: lines[..<3].joined(separator: "\n") + "\n")
+    else {
+      throw StoreError(.dataLoss, "the data directory's format file is damaged")
+    }
+    self.init(node: NodeID(number), cluster: String(cluster))
+  }
+
+  /// Checks a cluster's name.
+  static func check(cluster: String) throws(StoreError) {
+    guard
+      (1...maxClusterBytes).contains(cluster.utf8.count),
+      cluster.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+    else {
+      throw StoreError(
+        .invalidArgument,
+        "a cluster's name has 1 to \(maxClusterBytes) printable ASCII characters, no spaces")
+    }
+  }
+
+  /// What follows a word and a space.
+  private static func value(of word: String, in line: Substring) -> Substring? {
+    line.hasPrefix(word + " ") ? line.dropFirst(word.count + 1) : nil
+  }
+
+  /// The checksum of these lines in hexadecimal.
+  private static func checksum(of lines: String) -> String {
+    let digits = String(CRC32C.checksum(of: Array(lines.utf8)), radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+}

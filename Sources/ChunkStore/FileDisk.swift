@@ -1,0 +1,156 @@
+import NIOCore
+package import StoreModel
+
+/// A directory of a real file system.
+///
+/// Calls block on threads of the disk's own. A job that makes several calls in a row (`publish`, `read`)
+/// hops to such a thread once.
+package final class FileDisk: Disk {
+  private let root: String
+  private let threads: BlockingThreads
+
+  /// Opens a directory; makes it, and its parents, where it isn't there.
+  ///
+  /// - Parameters:
+  ///   - root: the directory's path.
+  ///   - maxThreads: how many calls may block at a time: as many syncs can share a journal commit.
+  /// - Throws: `StoreError` when it cannot be made or is no directory.
+  package init(root: String, maxThreads: Int = 16) throws(StoreError) {
+    self.root = root
+    threads = BlockingThreads(maxThreads: maxThreads)
+    try SystemCalls.makeDirectories(root)
+  }
+
+  package func create(
+    _ path: String, reserving bytes: Int, direct: Bool
+  ) async throws(StoreError) -> any DiskFile {
+    let full = absolute(path)
+    let file = try await threads.run { () throws(StoreError) in
+      let file = try SystemCalls.create(full, direct: direct)
+      guard bytes > 0 else { return file }
+      do throws(StoreError) {
+        try file.reserve(bytes)
+      } catch {
+        file.close()
+        try SystemCalls.remove(full)
+        throw error
+      }
+      return file
+    }
+    return FileDiskFile(file: file, threads: threads)
+  }
+
+  package func open(_ path: String) async throws(StoreError) -> any DiskFile {
+    let full = absolute(path)
+    let file = try await threads.run { () throws(StoreError) in
+      let file = try SystemCalls.open(full)
+      file.expectSequentialReads()
+      return file
+    }
+    return FileDiskFile(file: file, threads: threads)
+  }
+
+  package func rename(_ source: String, to target: String) async throws(StoreError) {
+    let source = absolute(source)
+    let target = absolute(target)
+    try await threads.run { () throws(StoreError) in try SystemCalls.rename(source, to: target) }
+  }
+
+  package func remove(_ path: String) async throws(StoreError) {
+    let full = absolute(path)
+    try await threads.run { () throws(StoreError) in try SystemCalls.remove(full) }
+  }
+
+  package func list(_ directory: String) async throws(StoreError) -> [DiskEntry] {
+    let full = absolute(directory)
+    return try await threads.run { () throws(StoreError) in
+      try SystemCalls.list(full).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+  }
+
+  package func makeDirectory(_ path: String) async throws(StoreError) {
+    let full = absolute(path)
+    try await threads.run { () throws(StoreError) in try SystemCalls.makeDirectory(full) }
+  }
+
+  package func sync(directory: String) async throws(StoreError) {
+    let full = absolute(directory)
+    try await threads.run { () throws(StoreError) in try SystemCalls.sync(directory: full) }
+  }
+
+  package func space() async throws(StoreError) -> DiskSpace {
+    let full = root
+    return try await threads.run { () throws(StoreError) in try SystemCalls.space(full) }
+  }
+
+  package func lock(_ path: String) async throws(StoreError) -> any DiskLock {
+    let full = absolute(path)
+    let file = try await threads.run { () throws(StoreError) in try SystemCalls.lock(full) }
+    return FileDiskFile(file: file, threads: threads)
+  }
+
+  package func read(
+    _ path: String, at offset: Int, length: Int
+  ) async throws(StoreError) -> DiskRead {
+    let full = absolute(path)
+    return try await threads.run { () throws(StoreError) in
+      let file = try SystemCalls.open(full)
+      defer { file.close() }
+      return try file.read(at: offset, length: length)
+    }
+  }
+
+  package func publish(
+    _ buffer: DiskBuffer, bytes: Int, through temporary: String, as path: String
+  ) async throws(StoreError) {
+    let temporary = absolute(temporary)
+    let path = absolute(path)
+    try await threads.run { () throws(StoreError) in
+      let file = try SystemCalls.create(temporary, direct: false)
+      defer { file.close() }
+      try file.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<bytes]), at: 0)
+      try file.sync()
+      try SystemCalls.rename(temporary, to: path)
+    }
+  }
+
+  /// The path as the system wants it.
+  private func absolute(_ path: String) -> String {
+    path.isEmpty ? root : "\(root)/\(path)"
+  }
+}
+
+/// An open file, or lock, of a `FileDisk`.
+private struct FileDiskFile: DiskFile, DiskLock {
+  let file: OpenFile
+  let threads: BlockingThreads
+
+  func write(
+    _ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int
+  ) async throws(StoreError) {
+    let file = file
+    try await threads.run { () throws(StoreError) in
+      try file.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]), at: offset)
+    }
+  }
+
+  func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
+    let file = file
+    return try await threads.run { () throws(StoreError) in
+      try file.read(at: offset, length: length)
+    }
+  }
+
+  func sync() async throws(StoreError) {
+    let file = file
+    try await threads.run { () throws(StoreError) in try file.sync() }
+  }
+
+  func close() async {
+    file.close()
+  }
+
+  func release() async {
+    file.close()
+  }
+}

@@ -1,0 +1,211 @@
+import NIOCore
+package import StoreModel
+import Synchronization
+
+/// A disk in memory, with what real ones do to those who do not sync: for tests and the simulation.
+///
+/// Every file and every directory remembers what of it was synced. `crash` takes the disk back to
+/// that, or, told which, keeps some of the rest. Nothing is random and nothing waits here, except that
+/// every call lets other tasks of its executor go first, so that a seeded executor tries the orders.
+package final class MemoryDisk: Disk {
+  /// A call that changes or reads the disk, told to whoever injects faults.
+  package struct Call: Sendable, Hashable {
+    /// What is done.
+    package enum Kind: Sendable, Hashable, CaseIterable {
+      case create, open, rename, remove, list, makeDirectory, syncDirectory, space, lock
+      case write, read, sync
+    }
+
+    /// What is done.
+    package var kind: Kind
+    /// To which path.
+    package var path: String
+    /// How many calls there were before it.
+    package var number: Int
+  }
+
+  let state: Mutex<MemoryDiskState>
+
+  /// An empty disk of so many bytes.
+  package init(capacityBytes: Int = 1 << 40) {
+    state = Mutex(MemoryDiskState(capacityBytes: capacityBytes))
+  }
+
+  /// How many calls there were.
+  package var calls: Int {
+    state.withLock { $0.calls }
+  }
+
+  /// How many bytes the disk has; less than it holds makes it full.
+  package var capacityBytes: Int {
+    get { state.withLock { $0.capacityBytes } }
+    set { state.withLock { $0.capacityBytes = newValue } }
+  }
+
+  /// Asks `fault` before each call whether it fails, and how; nil ends that.
+  package func injectFaults(_ fault: (@Sendable (Call) -> StoreError?)?) {
+    state.withLock { $0.fault = fault }
+  }
+
+  /// Cuts the power: what was not synced is lost, locks and the fault are gone, open files dead.
+  package func crash() {
+    crash { _ in false }
+  }
+
+  /// Cuts the power, but keeps some of what was not synced.
+  ///
+  /// - Parameter keep: asked with a number that rises from 0 for each changed 512-byte sector and each
+  ///   changed name, whether its new state survives.
+  package func crash(keeping keep: (Int) -> Bool) {
+    state.withLock { $0.crash(keeping: keep) }
+  }
+
+  /// Ends the process but not the power: nothing is lost, locks are free, open files dead.
+  package func restart() {
+    state.withLock { $0.endProcess() }
+  }
+
+  /// All files' paths in order, for tests.
+  package var files: [String] {
+    state.withLock { $0.filePaths }
+  }
+
+  /// A file's bytes; nil when it isn't there.
+  package func contents(of path: String) -> [UInt8]? {
+    state.withLock { $0.file(path)?.bytes }
+  }
+
+  /// Changes a file's bytes as bit rot does: past all syncs. Makes the file where there is none.
+  package func corrupt(_ path: String, _ change: (inout [UInt8]) -> Void) {
+    state.withLock { $0.corrupt(path, change) }
+  }
+
+  package func create(
+    _ path: String, reserving bytes: Int, direct: Bool
+  ) async throws(StoreError) -> any DiskFile {
+    try await perform(.create, path) { state throws(StoreError) in
+      guard bytes <= state.freeBytes else { throw StoreError.diskFull(path) }
+      let file = try state.create(path)
+      return MemoryDiskFile(disk: self, path: path, node: file, life: state.life)
+    }
+  }
+
+  package func open(_ path: String) async throws(StoreError) -> any DiskFile {
+    try await perform(.open, path) { state throws(StoreError) in
+      guard let file = state.file(path) else { throw StoreError.noFile(path) }
+      return MemoryDiskFile(disk: self, path: path, node: file, life: state.life)
+    }
+  }
+
+  package func rename(_ source: String, to target: String) async throws(StoreError) {
+    try await perform(.rename, target) { state throws(StoreError) in
+      try state.rename(source, to: target)
+    }
+  }
+
+  package func remove(_ path: String) async throws(StoreError) {
+    try await perform(.remove, path) { state throws(StoreError) in try state.remove(path) }
+  }
+
+  package func list(_ directory: String) async throws(StoreError) -> [DiskEntry] {
+    try await perform(.list, directory) { state throws(StoreError) in try state.list(directory) }
+  }
+
+  package func makeDirectory(_ path: String) async throws(StoreError) {
+    try await perform(.makeDirectory, path) { state throws(StoreError) in
+      try state.makeDirectory(path)
+    }
+  }
+
+  package func sync(directory: String) async throws(StoreError) {
+    try await perform(.syncDirectory, directory) { state throws(StoreError) in
+      try state.sync(directory: directory)
+    }
+  }
+
+  package func space() async throws(StoreError) -> DiskSpace {
+    try await perform(.space, "") { state throws(StoreError) in
+      DiskSpace(
+        capacityBytes: UInt64(max(state.capacityBytes, 0)), freeBytes: UInt64(state.freeBytes))
+    }
+  }
+
+  package func lock(_ path: String) async throws(StoreError) -> any DiskLock {
+    try await perform(.lock, path) { state throws(StoreError) in
+      guard state.locks.insert(path).inserted else {
+        throw StoreError(.preconditionFailed, "'\(path)' is locked: the directory is in use")
+      }
+      if state.file(path) == nil { _ = try state.create(path) }
+    }
+    return MemoryDiskLock(disk: self, path: path)
+  }
+
+  /// Counts a call, asks for a fault, and does it.
+  fileprivate func perform<Result: Sendable>(
+    _ kind: Call.Kind, _ path: String,
+    _ body: (inout MemoryDiskState) throws(StoreError) -> Result
+  ) async throws(StoreError) -> Result {
+    await Task.yield()
+    return try state.withLock { state throws(StoreError) in
+      let call = Call(kind: kind, path: path, number: state.calls)
+      state.calls += 1
+      if let error = state.fault?(call) { throw error }
+      return try body(&state)
+    }
+  }
+}
+
+/// An open file of a `MemoryDisk`.
+private struct MemoryDiskFile: DiskFile {
+  let disk: MemoryDisk
+  let path: String
+  let node: MemoryDiskState.File
+  /// The life of the process that opened it.
+  let life: Int
+
+  func write(
+    _ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int
+  ) async throws(StoreError) {
+    let bytes = Array(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]))
+    try await perform(.write) { state throws(StoreError) in
+      try state.write(bytes, at: offset, of: node, path: path)
+    }
+  }
+
+  func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
+    try await perform(.read) { _ in
+      let end = min(offset + length, node.bytes.count)
+      let bytes = offset < end ? node.bytes[offset..<end] : []
+      return DiskRead(bytes: ByteBuffer(bytes: bytes), fileBytes: node.bytes.count)
+    }
+  }
+
+  func sync() async throws(StoreError) {
+    try await perform(.sync) { _ in node.synced = node.bytes }
+  }
+
+  func close() async {}
+
+  /// Does a call, unless the process that opened the file is gone.
+  private func perform<Result: Sendable>(
+    _ kind: MemoryDisk.Call.Kind,
+    _ body: (inout MemoryDiskState) throws(StoreError) -> Result
+  ) async throws(StoreError) -> Result {
+    try await disk.perform(kind, path) { state throws(StoreError) in
+      guard life == state.life else {
+        throw StoreError(.internal, "'\(path)' was opened before the machine went down")
+      }
+      return try body(&state)
+    }
+  }
+}
+
+/// A lock of a `MemoryDisk`.
+private struct MemoryDiskLock: DiskLock {
+  let disk: MemoryDisk
+  let path: String
+
+  func release() async {
+    disk.state.withLock { _ = $0.locks.remove(path) }
+  }
+}

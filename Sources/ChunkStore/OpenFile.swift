@@ -1,0 +1,127 @@
+import NIOCore
+import StoreModel
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// A file descriptor with the calls that need one. All of them block.
+final class OpenFile: Sendable {
+  private let path: String
+  /// -1 once closed.
+  private let descriptor: Mutex<Int32>
+
+  /// Takes over an open descriptor.
+  init(path: String, descriptor: Int32) {
+    self.path = path
+    self.descriptor = Mutex(descriptor)
+  }
+
+  deinit {
+    close()
+  }
+
+  /// Closes it; harmless when it is closed.
+  func close() {
+    let open = descriptor.withLock { descriptor in
+      defer { descriptor = -1 }
+      return descriptor
+    }
+    if open >= 0 { _ = systemClose(open) }
+  }
+
+  /// Sets room aside, so that a full disk is noticed before anything is sent. File systems that can't
+  /// are left alone.
+  func reserve(_ bytes: Int) throws(StoreError) {
+    #if os(Linux)
+      let code = posix_fallocate(number, 0, off_t(bytes))
+      guard ![0, EOPNOTSUPP, ENOSYS, EINVAL, EINTR].contains(code) else { return }
+      throw SystemCalls.error("make room for", path, code)
+    #endif
+  }
+
+  /// Tells the system that the file will be read from its beginning to its end.
+  func expectSequentialReads() {
+    #if os(Linux)
+      _ = posix_fadvise(number, 0, 0, POSIX_FADV_SEQUENTIAL)
+    #endif
+  }
+
+  /// Writes all the bytes.
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) {
+    var done = 0
+    while done < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+      let count = pwrite(number, rest.baseAddress, rest.count, off_t(offset + done))
+      if count > 0 {
+        done += count
+      } else if count == 0 {
+        throw StoreError(.internal, "cannot write '\(path)': the system takes no bytes")
+      } else if errno == EINVAL, leaveDirectWrites() {
+        continue
+      } else if errno != EINTR {
+        throw SystemCalls.error("write", path, errno)
+      }
+    }
+  }
+
+  /// Reads; less than asked for only at the file's end.
+  func read(at offset: Int, length: Int) throws(StoreError) -> DiskRead {
+    var status = stat()
+    guard fstat(number, &status) == 0 else { throw SystemCalls.error("read", path, errno) }
+    let wanted = max(min(length, Int(status.st_size) - offset), 0)
+    var buffer = ByteBufferAllocator().buffer(capacity: wanted)
+    while buffer.readableBytes < wanted {
+      let position = off_t(offset + buffer.readableBytes)
+      let missing = wanted - buffer.readableBytes
+      let count = buffer.withUnsafeMutableWritableBytes { target in
+        pread(number, target.baseAddress, missing, position)
+      }
+      if count > 0 {
+        buffer.moveWriterIndex(forwardBy: count)
+      } else if count == 0 {
+        break
+      } else if errno != EINTR {
+        throw SystemCalls.error("read", path, errno)
+      }
+    }
+    return DiskRead(bytes: buffer, fileBytes: Int(status.st_size))
+  }
+
+  /// Makes the bytes durable.
+  func sync() throws(StoreError) {
+    #if os(Linux)
+      let code = fdatasync(number)
+    #else
+      let code = fcntl(number, F_FULLFSYNC)
+    #endif
+    guard code == 0 else { throw SystemCalls.error("sync", path, errno) }
+  }
+
+  /// The descriptor.
+  private var number: Int32 {
+    descriptor.withLock { $0 }
+  }
+
+  /// Goes back to the page cache where the file system refuses direct writes; false when it did not
+  /// write directly.
+  private func leaveDirectWrites() -> Bool {
+    #if os(Linux)
+      let flags = fcntl(number, F_GETFL)
+      guard flags >= 0, flags & SystemCalls.directFlag != 0 else { return false }
+      return fcntl(number, F_SETFL, flags & ~SystemCalls.directFlag) == 0
+    #else
+      return false
+    #endif
+  }
+}
+
+/// `close` under another name: the method of that name hides the system's.
+private func systemClose(_ descriptor: Int32) -> Int32 {
+  close(descriptor)
+}
