@@ -49,6 +49,7 @@ struct ChunkScan: Sendable {
       }
       await scan.readDirectory(path, base: base, generation: generation)
     }
+    try await disk.sync(directory: ChunkPaths.chunks)
     return scan
   }
 

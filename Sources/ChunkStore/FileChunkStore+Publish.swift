@@ -7,6 +7,7 @@ extension FileChunkStore {
   ///   - header: the chunk.
   ///   - place: moves the chunk's synced file to the path that it is given.
   /// - Returns: the chunk as stored.
+  /// - Throws: `alreadyExists` when it is here with other content, and what the disk throws.
   func publish(
     _ header: ChunkFileHeader, place: (String) async throws -> Void
   ) async throws -> ChunkRecord {

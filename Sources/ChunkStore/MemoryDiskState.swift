@@ -167,8 +167,8 @@ struct MemoryDiskState {
     var result = old
     for start in stride(from: 0, to: new.count, by: sectorBytes) {
       let end = min(start + sectorBytes, new.count)
-      let before = start < old.count ? Array(old[start..<min(end, old.count)]) : []
-      guard before != Array(new[start..<end]), survives() else { continue }
+      let isOld = end <= old.count && old[start..<end].elementsEqual(new[start..<end])
+      guard !isOld, survives() else { continue }
       if result.count < end { result += [UInt8](repeating: 0, count: end - result.count) }
       result.replaceSubrange(start..<end, with: new[start..<end])
     }

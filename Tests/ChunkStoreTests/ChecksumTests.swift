@@ -113,10 +113,14 @@ struct ChecksumTests {
 /// Bytes that depend on the seed and repeat nowhere near a block's size.
 func pattern(_ count: Int, seed: UInt64) -> [UInt8] {
   var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-  return (0..<count).map { _ in
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return UInt8(truncatingIfNeeded: state >> 24)
+  var bytes = [UInt8](repeating: 0, count: (count + 7) / 8 * 8)
+  bytes.withUnsafeMutableBytes { bytes in
+    for place in stride(from: 0, to: bytes.count, by: 8) {
+      state ^= state << 13
+      state ^= state >> 7
+      state ^= state << 17
+      bytes.storeBytes(of: state, toByteOffset: place, as: UInt64.self)
+    }
   }
+  return Array(bytes[..<count])
 }

@@ -1,0 +1,61 @@
+import StoreModel
+import Testing
+
+@testable import ChunkStore
+
+@Suite("Data directory")
+struct DataDirectoryTests {
+  @Test("the node's number is drawn once; the cluster is joined for good")
+  func identity() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    #expect(store.node == testNode)
+    #expect(await store.cluster == "")
+    try await store.join(cluster: "c-1")
+    try await store.join(cluster: "c-1")
+    #expect(await code { try await store.join(cluster: "c-2") } == .preconditionFailed)
+    disk.crash()
+    let again = try await FileChunkStore.open(on: disk, drawNode: { NodeID(1) })
+    #expect(again.node == testNode)
+    #expect(await again.cluster == "c-1")
+    for name in ["", "two words", String(repeating: "x", count: 257)] {
+      #expect(await code { try await again.join(cluster: name) } == .invalidArgument)
+    }
+  }
+
+  @Test("a directory in use, a foreign one and a newer one are refused")
+  func refusals() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)
+    await store.close()
+    await (try openStore(disk)).close()
+    let text = try #require(disk.contents(of: "format"))
+    disk.corrupt("format") { $0[20] ^= 1 }
+    #expect(await code { _ = try await openStore(disk) } == .dataLoss)
+    disk.corrupt("format") { $0 = Array("holdfast chunks 2\nnew\n".utf8) }
+    #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)
+    disk.corrupt("format") { $0 = Array("something else".utf8) }
+    #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)
+    disk.corrupt("format") { $0 = text }
+    #expect(try await openStore(disk).node == testNode)
+
+    let foreign = MemoryDisk()
+    foreign.corrupt("thesis.tex") { $0 = [1] }
+    #expect(await code { _ = try await openStore(foreign) } == .preconditionFailed)
+    #expect(foreign.files == ["lock", "thesis.tex"])
+  }
+
+  @Test("cut at every call of the first start and of a join, the directory opens again")
+  func cutAtStart() async throws {
+    for cut in 0..<40 {
+      let disk = MemoryDisk()
+      disk.injectFaults { $0.number >= cut ? StoreError(.internal, "the power is gone") : nil }
+      if let store = try? await openStore(disk) { try? await store.join(cluster: "c") }
+      disk.crash { ($0 + cut) % 3 == 0 }
+      let store = try await openStore(disk)
+      try await store.join(cluster: "c")
+      #expect(store.node == testNode)
+    }
+  }
+}

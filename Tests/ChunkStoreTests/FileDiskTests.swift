@@ -1,0 +1,80 @@
+import Checksum
+import Foundation
+import NIOCore
+import StoreModel
+import Testing
+
+@testable import ChunkStore
+
+@Suite("Real files")
+struct FileDiskTests {
+  /// Gives `body` a directory of its own and removes it afterwards.
+  static func withDirectory(_ body: (String) async throws -> Void) async throws {
+    let path = FileManager.default.temporaryDirectory.path + "/holdfast-" + UUID().uuidString
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try await body(path)
+  }
+
+  @Test("small and large chunks are stored by many at once and read back after a restart")
+  func roundTrip() async throws {
+    try await Self.withDirectory { path in
+      let store = try await openStore(try FileDisk(root: path))
+      let lengths = [1, 4_096, 65_537, 300_000, (2 << 20) + 5]
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for upload in 0..<40 {
+          group.addTask {
+            let bytes = pattern(lengths[upload % lengths.count], seed: UInt64(upload))
+            try await store.store(bytes, upload: UInt64(upload))
+          }
+        }
+        try await group.waitForAll()
+      }
+      #expect(await store.directorySync.syncs < 40)
+      await store.close()
+      let again = try await openStore(try FileDisk(root: path))
+      #expect(again.problems.isEmpty)
+      for upload in 0..<40 {
+        let bytes = pattern(lengths[upload % lengths.count], seed: UInt64(upload))
+        #expect(try await again.load(upload: UInt64(upload)) == bytes)
+      }
+      let statistics = try await again.statistics()
+      #expect(statistics.chunks == 40)
+      #expect(statistics.capacityBytes > 0)
+      try await again.delete(ChunkID(group: 7, upload: 4, index: 0))
+      #expect(await code { _ = try await again.load(upload: 4) } == .notFound)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: path + "/tmp").isEmpty)
+      await again.close()
+    }
+  }
+
+  @Test("a directory that is in use is refused, by name")
+  func doubleOpen() async throws {
+    try await Self.withDirectory { path in
+      let store = try await openStore(try FileDisk(root: path + "/deep/down"))
+      let other = try FileDisk(root: path + "/deep/down")
+      await #expect(throws: StoreError.self) { try await openStore(other) }
+      #expect(await code { _ = try await openStore(other) } == .preconditionFailed)
+      await store.close()
+      await (try openStore(other)).close()
+    }
+  }
+
+  @Test("the system's errors keep their meaning")
+  func errors() async throws {
+    try await Self.withDirectory { path in
+      let disk = try FileDisk(root: path)
+      #expect(await code { _ = try await disk.open("nothing") } == .notFound)
+      #expect(await code { try await disk.remove("nothing") } == .notFound)
+      #expect(await code { _ = try await disk.list("nothing") } == .notFound)
+      let file = try await disk.create("here", reserving: 0, direct: false)
+      await file.close()
+      #expect(
+        await code { _ = try await disk.create("here", reserving: 0, direct: false) }
+          == .alreadyExists)
+      #expect(
+        await code { _ = try await disk.create("huge", reserving: 1 << 55, direct: true) }
+          != nil)
+      #expect(try await disk.list("").map(\.name) == ["here"])
+    }
+  }
+}
