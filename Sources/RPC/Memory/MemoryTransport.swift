@@ -14,34 +14,18 @@ public struct MemoryTransport: Transport {
   }
 
   /// Connects to a listener on the same network.
+  ///
+  /// - Throws: `RPCError`, `unavailable` when nobody listens there or it can't be reached.
   public func connect(to address: Address) async throws -> any ByteConnection {
-    preconditionFailure("to come")
+    try Task.checkCancellation()
+    return try network.connect(from: host, to: address)
   }
 
   /// Listens; any text is an address, and a last part `:0` is given a number.
+  ///
+  /// - Throws: `RPCError`, `unavailable` when the address is in use.
   public func listen(on address: Address) async throws -> any ByteListener {
-    preconditionFailure("to come")
-  }
-}
-
-/// The hosts and addresses that memory transports connect, with the faults they suffer.
-public final class MemoryNetwork: Sendable {
-  /// No hosts yet.
-  public init() {}
-
-  /// Cuts every connection to the listener at `address`, once.
-  public func cut(_ address: Address) {
-    preconditionFailure("to come")
-  }
-
-  /// Whether new connections reach `address`; making it unreachable cuts those it has.
-  public func setReachable(_ address: Address, _ isReachable: Bool) {
-    preconditionFailure("to come")
-  }
-
-  /// Ends every connection from and to `host` and its listeners, as when its process dies. It may
-  /// listen and connect again afterwards.
-  public func kill(host: String) {
-    preconditionFailure("to come")
+    try Task.checkCancellation()
+    return try network.listen(host: host, on: address)
   }
 }

@@ -15,18 +15,38 @@ public struct MessageReader<Element: Message>: AsyncSequence, Sendable {
   ///
   /// - Throws: `RPCError`: how the call failed, or `cancelled` when this task is cancelled.
   public func next() async throws -> Element? {
-    preconditionFailure("to come")
+    guard let message = try await call.connection.take(call) else { return nil }
+    return try call.decode(message)
+  }
+
+  /// The only message of a side that sends one, read to the end.
+  ///
+  /// - Throws: `RPCError`: how the call failed; `invalidArgument` on a server and `internal` on a client
+  ///   when there is none or more than one.
+  public func only() async throws -> Element {
+    let code = call.connection.role == .server ? StatusCode.invalidArgument : .internal
+    guard let message = try await next() else {
+      throw RPCError(code, "\(call.path): a message is missing")
+    }
+    guard try await call.connection.take(call) == nil else {
+      throw RPCError(code, "\(call.path): more than one message")
+    }
+    return message
   }
 
   /// What the other side sent before its first message: on a client the response metadata, empty until
   /// the first message (or the end) was read; on a server the request's.
   public var metadata: Metadata {
-    preconditionFailure("to come")
+    call.connection.enter { _, _ in
+      call.connection.role == .server ? call.requestMetadata : call.headMetadata
+    }
   }
 
   /// On a client, what the server sent with the end: empty until `next` returned nil.
   public var trailingMetadata: Metadata {
-    preconditionFailure("to come")
+    call.connection.enter { _, _ in
+      call.connection.role == .client && call.isOver ? call.trailingMetadata : Metadata()
+    }
   }
 
   /// Reads the messages for `for try await`.

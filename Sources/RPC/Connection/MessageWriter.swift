@@ -14,13 +14,13 @@ public struct MessageWriter<Element: Message>: Sendable {
   /// - Throws: `RPCError`: how the call ended meanwhile, `resourceExhausted` when the message is larger
   ///   than the receiver takes, or `cancelled` when this task is cancelled.
   public func write(_ message: Element) async throws {
-    preconditionFailure("to come")
+    try await call.connection.write(message, call)
   }
 
   /// Says that no more messages follow. On a server the call's end says it, so this does nothing there.
   ///
   /// - Throws: `RPCError`: how the call ended meanwhile.
   public func finish() async throws {
-    preconditionFailure("to come")
+    try call.connection.finishWriting(call)
   }
 }

@@ -32,7 +32,10 @@ public struct Router: Sendable {
     _ method: Method<Request, Response>,
     _ handler: @escaping @Sendable (Request, CallContext) async throws -> Response
   ) {
-    preconditionFailure("to come")
+    routes[method.path] = { call, context in
+      let request = try await MessageReader<Request>(call).only()
+      try await call.connection.respond(handler(request, context), call)
+    }
   }
 
   /// Adds a method with many requests and one response.
@@ -40,7 +43,10 @@ public struct Router: Sendable {
     _ method: Method<Request, Response>,
     _ handler: @escaping @Sendable (MessageReader<Request>, CallContext) async throws -> Response
   ) {
-    preconditionFailure("to come")
+    routes[method.path] = { call, context in
+      let response = try await handler(MessageReader<Request>(call), context)
+      try await call.connection.respond(response, call)
+    }
   }
 
   /// Adds a method with one request and many responses.
@@ -50,7 +56,10 @@ public struct Router: Sendable {
       @escaping @Sendable (Request, MessageWriter<Response>, CallContext) async throws ->
       Void
   ) {
-    preconditionFailure("to come")
+    routes[method.path] = { call, context in
+      let request = try await MessageReader<Request>(call).only()
+      try await handler(request, MessageWriter<Response>(call), context)
+    }
   }
 
   /// Adds a method with many requests and many responses.
@@ -60,6 +69,8 @@ public struct Router: Sendable {
       @escaping @Sendable (MessageReader<Request>, MessageWriter<Response>, CallContext)
       async throws -> Void
   ) {
-    preconditionFailure("to come")
+    routes[method.path] = { call, context in
+      try await handler(MessageReader<Request>(call), MessageWriter<Response>(call), context)
+    }
   }
 }

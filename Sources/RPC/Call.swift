@@ -1,3 +1,0 @@
-/// One call on one side of a connection.
-final class Call: Sendable {
-}

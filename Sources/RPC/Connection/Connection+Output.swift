@@ -1,0 +1,146 @@
+internal import NIOCore
+internal import Synchronization
+
+extension Connection {
+  /// Has what is written leave soon: the pump does it, behind whatever else is ready to run, so that
+  /// what many calls write leaves together.
+  func wantFlush(_ state: inout State, _ wakeups: inout Wakeups) {
+    guard !state.isFlushWanted else { return }
+    state.isFlushWanted = true
+    wakeups.resume(&state.pump)
+  }
+
+  /// Hands the transport what is written and what may be. Leaves `isFlushWanted` when more may follow
+  /// at once.
+  func flush(_ state: inout State, _ wakeups: inout Wakeups) {
+    state.isFlushWanted = false
+    guard !state.isClosing else { return }
+    if case .open = state.phase { fill(&state, &wakeups) }
+    let output = state.outbox.take()
+    guard !output.isEmpty else { return }
+    bytes.write(output)
+    guard state.isWritable, state.outbox.hasPending else { return }
+    fill(&state, &wakeups)
+    state.isFlushWanted = state.outbox.byteCount > 0
+    if state.isFlushWanted { wakeups.resume(&state.pump) }
+  }
+
+  /// Writes credit that is due and pieces of the messages that wait.
+  private func fill(_ state: inout State, _ wakeups: inout Wakeups) {
+    if state.machine.hasWindows {
+      var outbox = state.outbox
+      state.outbox = Outbox()
+      state.machine.takeWindows { id, limit in
+        outbox.append(.window, stream: id, message: limit, messageLength: 8)
+      }
+      state.outbox = outbox
+    }
+    guard state.isWritable, state.outbox.hasPending else { return }
+    for id in state.outbox.fill(&state.machine, budget: Self.flushBytes) {
+      guard let call = state.calls[id] else { continue }
+      call.isWritten = true
+      wakeups.resume(&call.writer)
+    }
+  }
+
+  /// Whether a large message may be written now.
+  func hasRoom(_ state: borrowing State) -> Bool {
+    state.isWritable && state.outbox.byteCount < Self.flushBytes
+  }
+}
+
+// MARK: Time
+
+extension Connection {
+  /// Has the timekeeper ring at `instant` or earlier.
+  func arm(_ instant: Instant, _ state: inout State) {
+    if let armed = state.armed, armed <= instant { return }
+    state.armed = instant
+    timekeeper.arm(instant)
+  }
+
+  /// The connection's one timer, for all its deadlines.
+  func keepTime() async {
+    let begins = role == .client ? configuration.connectTimeout : Self.prefaceTimeout
+    timekeeper.arm(state.withLock { $0.began }.advanced(by: begins))
+    await timekeeper.run { now in
+      enter { state, wakeups in
+        state.armed = nil
+        guard !state.isClosing else { return nil }
+        expire(&state, &wakeups, now: now)
+        state.armed = state.isClosing ? nil : nextAlarm(state)
+        return state.armed
+      }
+    }
+  }
+
+  /// Ends what is over its time.
+  private func expire(_ state: inout State, _ wakeups: inout Wakeups, now: Instant) {
+    let error = RPCError(.deadlineExceeded, "the call to \(peer) took longer than its deadline")
+    let late = state.calls.values.filter { $0.deadline.map { $0 <= now } ?? false }
+    for call in late.sorted(by: { $0.id < $1.id }) {
+      abandon(call, error, &state, &wakeups)
+    }
+    for call in state.queue where call.deadline.map({ $0 <= now }) ?? false {
+      end(call, error, &state, &wakeups)
+    }
+    state.queue.removeAll { $0.isOver }
+    if case .starting = state.phase {
+      let begins = role == .client ? configuration.connectTimeout : Self.prefaceTimeout
+      if state.began.advanced(by: begins) <= now {
+        let text = "\(peer) didn't answer within \(begins)"
+        close(RPCError(.unavailable, text), &state, &wakeups)
+      }
+    }
+    if let began = state.frameBegan, began.advanced(by: Self.frameTimeout) <= now {
+      fail(ConnectionFailure("a frame took too long"), &state, &wakeups)
+    }
+    if let ends = state.drainEnds, ends <= now {
+      close(RPCError(.unavailable, "the server has stopped"), &state, &wakeups)
+    }
+    keepAlive(&state, &wakeups, now: now)
+  }
+
+  /// Pings a peer that is silent while calls are open, and gives up one that stays so.
+  private func keepAlive(_ state: inout State, _ wakeups: inout Wakeups, now: Instant) {
+    guard case .open = state.phase, !state.calls.isEmpty else { return }
+    if let sent = state.pingSent {
+      guard sent.advanced(by: keepaliveInterval(state)) <= now else { return }
+      close(RPCError(.unavailable, "\(peer) doesn't answer any more"), &state, &wakeups)
+    } else if state.lastReceived.advanced(by: keepaliveInterval(state)) <= now {
+      state.pingSent = now
+      state.outbox.append(.ping, stream: 0, message: now.nanoseconds, messageLength: 8)
+      wantFlush(&state, &wakeups)
+    }
+  }
+
+  /// As configured, and no shorter than the peer allows.
+  private func keepaliveInterval(_ state: borrowing State) -> Duration {
+    let least = state.machine.remote?.minPingIntervalMilliseconds ?? 0
+    return max(configuration.keepaliveInterval, .milliseconds(Int64(clamping: least)))
+  }
+
+  /// When there is next something to look at.
+  private func nextAlarm(_ state: borrowing State) -> Instant? {
+    var next: Instant?
+    func consider(_ instant: Instant?) {
+      guard let instant else { return }
+      next = next.map { min($0, instant) } ?? instant
+    }
+    for call in state.calls.values { consider(call.deadline) }
+    for call in state.queue { consider(call.deadline) }
+    consider(state.drainEnds)
+    consider(state.frameBegan?.advanced(by: Self.frameTimeout))
+    if !state.calls.isEmpty {
+      consider((state.pingSent ?? state.lastReceived).advanced(by: keepaliveInterval(state)))
+    }
+    return next
+  }
+
+  /// A call was opened: its deadline counts, and the peer is watched.
+  func watch(_ call: Call, _ state: inout State) {
+    if let deadline = call.deadline { arm(deadline, &state) }
+    guard state.armed == nil else { return }
+    arm(time.now.advanced(by: keepaliveInterval(state)), &state)
+  }
+}

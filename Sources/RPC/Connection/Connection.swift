@@ -1,0 +1,295 @@
+internal import NIOCore
+internal import Synchronization
+
+/// A connection at work: the shell around `ConnectionMachine`.
+///
+/// Everything that happens goes through one door: take the lock, let the machine decide, change the
+/// books, free the lock, let those go on who waited. `run()` owns the tasks: the handlers of a server's
+/// calls, one timekeeper, and itself, which starts handlers and writes what has gathered. They prefer
+/// the transport's executor, so that they run where the bytes arrive.
+///
+/// Bytes are handed to the transport under the lock, which keeps them in order; a transport never
+/// calls its handler from inside `write`, `setReading` or `close`.
+final class Connection: ByteHandler, Sendable {
+  /// What the connection's owner wants to hear of. Called without the lock.
+  struct Events: Sendable {
+    /// Client: calls may be made.
+    var ready: @Sendable (Connection) -> Void = { _ in }
+  }
+
+  enum Phase {
+    /// The peer's preface hasn't come.
+    case starting
+    case open
+    /// Nothing more comes in or goes out than what is written already.
+    case closing(RPCError)
+  }
+
+  struct State {
+    var machine: ConnectionMachine
+    var decoder: FrameDecoder
+    var outbox = Outbox()
+    var phase = Phase.starting
+    /// Open calls; on a server, those whose callers still listen.
+    var calls: [UInt32: Call] = [:]
+    /// Server: calls whose handlers are to be started.
+    var newCalls: [(Call, Router.Route)] = []
+    /// Client: calls that wait for a place.
+    var queue: [Call] = []
+    /// Client: numbers of methods by path.
+    var methodIDs: [String: UInt32] = [:]
+    /// The pump, when it waits.
+    var pump: UnsafeContinuation<Void, Never>?
+    var isFlushWanted = false
+    var isWritable = true
+    /// The transport has said its last word.
+    var isGone = false
+    var isDraining = false
+    var lastReceived: Instant
+    var pingSent: Instant?
+    /// When a frame was begun that isn't whole.
+    var frameBegan: Instant?
+    var drainEnds: Instant?
+    var armed: Instant?
+    let began: Instant
+  }
+
+  let role: ConnectionRole
+  let bytes: any ByteConnection
+  /// The other side, for errors and logs.
+  let peer: String
+  let router: Router
+  let configuration: ConnectionConfiguration
+  let time: any TimeSource
+  let events: Events
+  let timekeeper: Timekeeper
+  let state: Mutex<State>
+
+  /// Bytes that gather at most before they are handed to the transport.
+  static let flushBytes = 1 << 20
+  /// How long a preface may take at a server.
+  static let prefaceTimeout: Duration = .seconds(5)
+  /// How long a frame may take from its first byte to its last.
+  static let frameTimeout: Duration = .seconds(30)
+
+  init(
+    role: ConnectionRole, bytes: any ByteConnection, peer: String, router: Router = Router(),
+    configuration: ConnectionConfiguration, time: any TimeSource, events: Events = Events()
+  ) {
+    self.role = role
+    self.bytes = bytes
+    self.peer = peer
+    self.router = router
+    self.configuration = configuration
+    self.time = time
+    self.events = events
+    timekeeper = Timekeeper(time: time)
+    let settings = PeerSettings(configuration)
+    let now = time.now
+    var state = State(
+      machine: ConnectionMachine(role: role, settings: settings),
+      decoder: FrameDecoder(settings: settings), lastReceived: now, began: now)
+    state.outbox.tail = settings.preface
+    state.isFlushWanted = true
+    self.state = Mutex(state)
+  }
+
+  /// Serves the connection until it is gone and its handlers have returned. Cancelling the task closes
+  /// it and ends its calls at once.
+  func run() async {
+    await withTaskExecutorPreference(bytes.executor) {
+      await withTaskCancellationHandler {
+        await withDiscardingTaskGroup { group in
+          group.addTask { await self.bytes.run() }
+          group.addTask { await self.keepTime() }
+          bytes.start(self)
+          while let calls = await nextCalls() {
+            for (call, route) in calls {
+              group.addTask { await self.serve(call, route) }
+            }
+          }
+          timekeeper.stop()
+        }
+      } onCancel: {
+        close(RPCError(.cancelled, "the connection to \(peer) was given up"))
+      }
+    }
+  }
+
+  /// The pump: writes what has gathered; returns calls whose handlers are to be started, nil when the
+  /// connection is gone.
+  private func nextCalls() async -> [(Call, Router.Route)]? {
+    while true {
+      var wakeups = Wakeups()
+      let (calls, isGone, mustYield) = state.withLock { state in
+        if state.isFlushWanted { flush(&state, &wakeups) }
+        defer { state.newCalls = [] }
+        return (state.newCalls, state.isGone, state.isFlushWanted)
+      }
+      wakeups.run()
+      if !calls.isEmpty { return calls }
+      if isGone { return nil }
+      if mustYield {
+        await Task.yield()
+        continue
+      }
+      await withUnsafeContinuation { continuation in
+        let isBusy = state.withLock { state in
+          if state.isFlushWanted || state.isGone || !state.newCalls.isEmpty { return true }
+          state.pump = continuation
+          return false
+        }
+        if isBusy { continuation.resume() }
+      }
+    }
+  }
+
+  /// Goes through the door: changes the state under the lock, then lets those go on who waited.
+  func enter<Result>(_ change: (inout State, inout Wakeups) throws -> sending Result) rethrows
+    -> sending Result
+  {
+    var wakeups = Wakeups()
+    defer { wakeups.run() }
+    return try state.withLock { state in try change(&state, &wakeups) }
+  }
+}
+
+// MARK: What the transport says
+
+extension Connection {
+  func received(_ bytes: ByteBuffer) {
+    enter { state, wakeups in
+      guard !state.isClosing else { return }
+      let now = time.now
+      state.lastReceived = now
+      state.pingSent = nil
+      state.decoder.feed(bytes)
+      do throws(ConnectionFailure) {
+        while let event = try state.decoder.next() {
+          let action = try state.machine.received(event, now: now)
+          perform(action, &state, &wakeups, now: now)
+          if state.isClosing { return }
+        }
+      } catch {
+        fail(error, &state, &wakeups)
+      }
+      noteFrame(&state, now: now)
+    }
+  }
+
+  func receivedAll() {
+    enter { state, wakeups in flush(&state, &wakeups) }
+  }
+
+  func writabilityChanged(_ isWritable: Bool) {
+    enter { state, wakeups in
+      state.isWritable = isWritable
+      if isWritable { flush(&state, &wakeups) }
+    }
+  }
+
+  func closed(_ error: RPCError?) {
+    enter { state, wakeups in
+      let reason = error.map { "the connection to \(peer) was lost: \($0.message)" }
+      close(
+        RPCError(.unavailable, reason ?? "\(peer) closed the connection", cause: error), &state,
+        &wakeups)
+      state.isGone = true
+      wakeups.resume(&state.pump)
+    }
+  }
+
+  /// Watches how long a frame takes from its first byte to its last.
+  private func noteFrame(_ state: inout State, now: Instant) {
+    guard state.decoder.isInsideFrame else {
+      state.frameBegan = nil
+      return
+    }
+    guard state.frameBegan == nil else { return }
+    state.frameBegan = now
+    arm(now.advanced(by: Self.frameTimeout), &state)
+  }
+}
+
+// MARK: Going
+
+extension Connection {
+  /// Ends everything with `error`: open calls fail, handlers are cancelled, what is written still goes.
+  func close(_ error: RPCError) {
+    enter { state, wakeups in close(error, &state, &wakeups) }
+  }
+
+  func close(_ error: RPCError, _ state: inout State, _ wakeups: inout Wakeups) {
+    guard !state.isClosing else { return }
+    state.phase = .closing(error)
+    let calls = state.calls.sorted { $0.key < $1.key }.map(\.value) + state.queue
+    for call in calls {
+      if call.id == 0 { call.isUnprocessed = true }
+      end(call, error, &state, &wakeups)
+    }
+    state.queue = []
+    state.calls = [:]
+    for (call, _) in state.newCalls { wakeups.cancelHandler(of: call) }
+    timekeeper.stop()
+    let output = state.outbox.take()
+    if !output.isEmpty { bytes.write(output) }
+    bytes.close()
+  }
+
+  /// A connection error: the peer is told, and everything ends.
+  func fail(_ failure: ConnectionFailure, _ state: inout State, _ wakeups: inout Wakeups) {
+    if case .open = state.phase {
+      let ending = CallEnding(code: failure.code, message: failure.message)
+      state.outbox.append(.error, stream: 0) { ending.encode(into: &$0) }
+    }
+    let text = "the connection to \(peer) broke a rule: \(failure.message)"
+    close(RPCError(.unavailable, text, cause: failure), &state, &wakeups)
+  }
+
+  /// Server: takes no more calls, lets those that run finish within `grace`, then closes.
+  func drain(grace: Duration) {
+    enter { state, wakeups in
+      guard !state.isClosing, !state.isDraining else { return }
+      guard case .open = state.phase else {
+        close(RPCError(.unavailable, "the server is stopping"), &state, &wakeups)
+        return
+      }
+      state.isDraining = true
+      let last = state.machine.drain()
+      let ending = CallEnding(code: .unavailable, message: "the server is stopping")
+      state.outbox.append(.goAway, stream: 0, message: UInt64(last), messageLength: 4) {
+        ending.encode(into: &$0)
+      }
+      let ends = time.now.advanced(by: grace)
+      state.drainEnds = ends
+      arm(ends, &state)
+      wantFlush(&state, &wakeups)
+      closeIfDrained(&state, &wakeups)
+    }
+  }
+
+  func closeIfDrained(_ state: inout State, _ wakeups: inout Wakeups) {
+    guard state.isDraining, state.calls.isEmpty, state.newCalls.isEmpty,
+      role == .client || state.machine.handlers == 0
+    else { return }
+    close(RPCError(.unavailable, "\(peer) is stopping"), &state, &wakeups)
+  }
+}
+
+extension Connection {
+  /// Whether the peer's preface ever came.
+  var wasOpen: Bool { state.withLock { $0.machine.remote != nil } }
+
+  /// Why it ended; nil while it hasn't.
+  var closingError: RPCError? {
+    state.withLock { state in
+      if case .closing(let error) = state.phase { error } else { nil }
+    }
+  }
+}
+
+extension Connection.State {
+  var isClosing: Bool {
+    if case .closing = phase { true } else { false }
+  }
+}

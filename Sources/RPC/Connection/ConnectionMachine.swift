@@ -1,0 +1,474 @@
+internal import NIOCore
+
+/// Which end of a connection this is.
+enum ConnectionRole: Sendable, Hashable {
+  /// Connected, and makes calls.
+  case client
+  /// Accepted, and answers them.
+  case server
+}
+
+/// What must happen because something came in.
+enum ConnectionAction: Sendable, Hashable {
+  case nothing
+  /// The peer's preface came: frames may be sent.
+  case ready
+  /// Server: run a handler; when `message` or `isEnded` is there, they came with the call.
+  case open(UInt32, CallOpening, message: InboundMessage?, isEnded: Bool)
+  /// Server: answer a CALL that opened nothing.
+  case reject(UInt32, CallEnding, isRefusal: Bool)
+  /// Client: the response metadata came.
+  case head(UInt32, Metadata)
+  /// A message came, the peer's last one came, or both.
+  case message(UInt32, InboundMessage?, isEnded: Bool)
+  /// Client: the call is over; the last response may have come with its end.
+  case end(UInt32, CallEnding, InboundMessage?)
+  /// Client: the server never began the call.
+  case refused(UInt32, CallEnding)
+  /// Server: the client wants no more of the call.
+  case cancelled(UInt32, CallEnding)
+  /// The peer broke a rule of the call, which is over: say so with END or CANCEL (`isOver`: the peer's
+  /// own END was the fault, so don't).
+  case callFailed(UInt32, CallEnding, isOver: Bool)
+  /// There is more credit: what waits may go.
+  case creditGrew
+  /// Answer a ping.
+  case pong(UInt64)
+  /// Client: no new calls here; these were surely not begun.
+  case goAway(CallEnding, notBegun: [UInt32])
+  /// The peer closes the connection because of this.
+  case peerFailed(CallEnding)
+}
+
+/// One connection's calls, credit and rules: what came in goes in, what must happen comes out. Knows no
+/// I/O and no clock.
+///
+/// The shell around it (`Connection`) delivers messages, sends frames and keeps one promise: each
+/// message handed out is reported with `consumed` once, taken or dropped.
+struct ConnectionMachine {
+  /// One open call.
+  struct CallState: Sendable, Hashable {
+    var incoming: IncomingCredit
+    var outgoing: OutgoingCredit
+    var assembly = MessageAssembly()
+    /// Server: the client has sent its last message.
+    var isRemoteEnded = false
+    /// Client: this side has sent its last message.
+    var isLocalEnded = false
+    /// Client: a HEAD or a response has come.
+    var hasAnswer = false
+    /// Its credit stands in `windowsDue`.
+    var isWindowDue = false
+  }
+
+  let role: ConnectionRole
+  /// What this side takes.
+  let local: PeerSettings
+  /// What the peer takes; nil until its preface came.
+  private(set) var remote: PeerSettings?
+  /// Open calls.
+  var calls: [UInt32: CallState] = [:]
+  /// Client: the last id used. Server: the largest seen.
+  private(set) var lastID: UInt32 = 0
+  /// Server: handlers that run, those of cancelled calls among them.
+  private(set) var handlers = 0
+  /// No new calls: the server said or was told so.
+  private(set) var isDraining = false
+  /// Client: the id that the last GOAWAY named.
+  private var goAwayLast: UInt32?
+  var incoming: IncomingCredit
+  private(set) var outgoing = OutgoingCredit(limit: 0)
+  /// Server: method paths by number, from 1.
+  private var methods: [String] = []
+  /// Calls whose peers may be given more credit.
+  private var windowsDue: [UInt32] = []
+  /// The frame whose body is coming in, and what its END said.
+  var bodyOf: (header: FrameHeader, ending: CallEnding?, isDropped: Bool)?
+  private var lastPing: Instant?
+  private var earlyPings = 0
+
+  /// The most method numbers on a connection.
+  static let maxMethods = 1_024
+  /// How many pings may come too early before the connection ends.
+  static let maxEarlyPings = 16
+
+  init(role: ConnectionRole, settings: PeerSettings) {
+    self.role = role
+    local = settings
+    incoming = IncomingCredit(window: settings.connectionWindow)
+  }
+}
+
+// MARK: What comes in
+
+extension ConnectionMachine {
+  /// What the decoder made of the peer's bytes.
+  ///
+  /// - Throws: a connection error: send ERROR and close.
+  mutating func received(
+    _ event: FrameDecoder.Event, now: Instant
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    switch event {
+    case .preface(let settings):
+      precondition(remote == nil, "one preface comes")
+      remote = settings
+      outgoing = OutgoingCredit(limit: settings.connectionWindow)
+      return .ready
+    case .frame(let header, let meta, let message):
+      return try received(header, meta: meta, message: message, now: now)
+    case .body(let bytes, let isLast):
+      return received(body: bytes, isLast: isLast)
+    }
+  }
+
+  private mutating func received(
+    _ header: FrameHeader, meta: ByteBuffer, message: ByteBuffer, now: Instant
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    if header.bodyLength > 0 { bodyOf = (header, nil, isDropped: true) }
+    if header.cost > 0, !incoming.receive(header.cost) {
+      throw ConnectionFailure("the connection's credit is exceeded")
+    }
+    switch (header.type, role) {
+    case (.call, .server): return try receivedCall(header, meta: meta, message: message)
+    case (.cancel, .server): return try receivedCancel(header, meta: meta)
+    case (.head, .client): return try receivedHead(header, meta: meta)
+    case (.end, .client): return try receivedEnd(header, meta: meta, message: message)
+    case (.refuse, .client): return try receivedRefusal(header, meta: meta)
+    case (.goAway, .client): return try receivedGoAway(meta: meta, message: message)
+    case (.message, _), (.body, _): return try receivedMessage(header, message: message)
+    case (.window, _): return try receivedWindow(header, message: message)
+    case (.ping, _): return try receivedPing(header, message: message, now: now)
+    case (.error, _): return .peerFailed((try? CallEnding(decoding: meta)) ?? CallEnding())
+    default: throw ConnectionFailure("\(header.type) from the wrong side")
+    }
+  }
+
+  private mutating func receivedCall(
+    _ header: FrameHeader, meta: ByteBuffer, message: ByteBuffer
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    let id = header.stream
+    guard id % 2 == 1, id > lastID else { throw ConnectionFailure("call id \(id) doesn't rise") }
+    lastID = id
+    var opening: CallOpening
+    do throws(Undecodable) {
+      opening = try CallOpening(decoding: meta)
+    } catch {
+      let ending = CallEnding(code: .internal, message: "the call's meta isn't decodable")
+      return .reject(id, ending, isRefusal: false)
+    }
+    guard try resolveMethod(&opening) else {
+      let ending = CallEnding(code: .internal, message: "the call names no method")
+      return .reject(id, ending, isRefusal: false)
+    }
+    guard !isDraining else {
+      let ending = CallEnding(code: .unavailable, message: "the server is stopping")
+      return .reject(id, ending, isRefusal: true)
+    }
+    guard calls.count < local.maxCalls, handlers < 2 * local.maxCalls else {
+      let ending = CallEnding(code: .unavailable, message: "too many calls on this connection")
+      return .reject(id, ending, isRefusal: true)
+    }
+    calls[id] = newCall()
+    handlers += 1
+    switch try receivedMessage(header, message: message) {
+    case .message(_, let first, let isEnded):
+      return .open(id, opening, message: first, isEnded: isEnded)
+    case .callFailed(_, let ending, _):
+      handlers -= 1
+      return .reject(id, ending, isRefusal: false)
+    default:
+      return .open(id, opening, message: nil, isEnded: false)
+    }
+  }
+
+  /// Completes the path from the number, or binds it; false when there is no path.
+  private mutating func resolveMethod(
+    _ opening: inout CallOpening
+  ) throws(ConnectionFailure) -> Bool {
+    if opening.methodID == 0 { return !opening.method.isEmpty }
+    if opening.method.isEmpty {
+      guard opening.methodID <= methods.count else { return false }
+      opening.method = methods[Int(opening.methodID) - 1]
+      return true
+    }
+    guard Int(opening.methodID) == methods.count + 1, methods.count < Self.maxMethods else {
+      throw ConnectionFailure("method number \(opening.methodID) is out of order")
+    }
+    methods.append(opening.method)
+    return true
+  }
+
+  /// The call that a frame is about; nil: it is over.
+  private func openCall(
+    _ header: FrameHeader
+  ) throws(ConnectionFailure) -> Dictionary<UInt32, CallState>.Index? {
+    if let index = calls.index(forKey: header.stream) { return index }
+    guard header.stream <= lastID, header.stream % 2 == 1 else {
+      throw ConnectionFailure("\(header.type) for call \(header.stream), which was never made")
+    }
+    return nil
+  }
+
+  private mutating func receivedMessage(
+    _ header: FrameHeader, message: ByteBuffer, ending: CallEnding? = nil
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    guard let index = try openCall(header) else { return .nothing }
+    let id = header.stream
+    guard !calls.values[index].isRemoteEnded else {
+      throw ConnectionFailure("\(header.type) after the last message of call \(id)")
+    }
+    if role == .client {
+      guard !header.flags.contains(.endStream) else {
+        throw ConnectionFailure("a server ends its stream with an end")
+      }
+      calls.values[index].hasAnswer = true
+    }
+    guard calls.values[index].incoming.receive(header.cost) else {
+      throw ConnectionFailure("the credit of call \(id) is exceeded")
+    }
+    if header.flags.contains(.message) || header.flags.contains(.endStream) || header.type == .body
+    {
+      let fault = try calls.values[index].assembly.add(header, message: message, limits: local)
+      if let fault {
+        calls.remove(at: index)
+        return .callFailed(id, fault, isOver: ending != nil)
+      }
+    }
+    if header.bodyLength > 0 {
+      bodyOf = (header, ending, isDropped: false)
+      return .nothing
+    }
+    return finishFrame(header, ending: ending)
+  }
+
+  private mutating func received(body bytes: ByteBuffer, isLast: Bool) -> ConnectionAction {
+    guard let (header, ending, isDropped) = bodyOf else {
+      preconditionFailure("a body follows its frame's header")
+    }
+    if isLast { bodyOf = nil }
+    guard !isDropped, let index = calls.index(forKey: header.stream) else { return .nothing }
+    calls.values[index].assembly.add(body: bytes)
+    return isLast ? finishFrame(header, ending: ending) : .nothing
+  }
+
+  /// All bytes of a frame with (some of) a message are there.
+  private mutating func finishFrame(
+    _ header: FrameHeader, ending: CallEnding?
+  ) -> ConnectionAction {
+    let id = header.stream
+    guard let index = calls.index(forKey: id) else { return .nothing }
+    let message = calls.values[index].assembly.finishFrame(header)
+    if let message {
+      incoming.hold(message.cost)
+      calls.values[index].incoming.hold(message.cost)
+    }
+    if let ending {
+      calls.remove(at: index)
+      return .end(id, ending, message)
+    }
+    let isEnded = header.flags.contains(.endStream)
+    if isEnded {
+      calls.values[index].isRemoteEnded = true
+    } else {
+      noteWindow(index)
+    }
+    return message != nil || isEnded ? .message(id, message, isEnded: isEnded) : .nothing
+  }
+
+  private mutating func receivedHead(
+    _ header: FrameHeader, meta: ByteBuffer
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    guard let index = try openCall(header) else { return .nothing }
+    guard !calls.values[index].hasAnswer else {
+      throw ConnectionFailure("a second head, or one after a response")
+    }
+    calls.values[index].hasAnswer = true
+    do throws(Undecodable) {
+      return .head(header.stream, try Metadata(decodingHead: meta))
+    } catch {
+      calls.remove(at: index)
+      let ending = CallEnding(code: .internal, message: "the response metadata isn't decodable")
+      return .callFailed(header.stream, ending, isOver: false)
+    }
+  }
+
+  private mutating func receivedEnd(
+    _ header: FrameHeader, meta: ByteBuffer, message: ByteBuffer
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    guard let index = try openCall(header) else { return .nothing }
+    let id = header.stream
+    let ending: CallEnding
+    do throws(Undecodable) {
+      ending = try CallEnding(decoding: meta)
+    } catch {
+      calls.remove(at: index)
+      let ending = CallEnding(code: .internal, message: "the call's end isn't decodable")
+      return .callFailed(id, ending, isOver: true)
+    }
+    if header.flags.contains(.message) {
+      return try receivedMessage(header, message: message, ending: ending)
+    }
+    let isCut = calls.values[index].assembly.phase != .idle
+    calls.remove(at: index)
+    if isCut && ending.code == .ok {
+      let ending = CallEnding(code: .dataLoss, message: "the call ended inside a message")
+      return .callFailed(id, ending, isOver: true)
+    }
+    return .end(id, ending, nil)
+  }
+
+  private mutating func receivedRefusal(
+    _ header: FrameHeader, meta: ByteBuffer
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    guard let index = try openCall(header) else { return .nothing }
+    calls.remove(at: index)
+    let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .unavailable)
+    return .refused(header.stream, ending)
+  }
+
+  private mutating func receivedCancel(
+    _ header: FrameHeader, meta: ByteBuffer
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    guard let index = try openCall(header) else { return .nothing }
+    calls.remove(at: index)
+    let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .cancelled)
+    return .cancelled(header.stream, ending)
+  }
+
+  private mutating func receivedWindow(
+    _ header: FrameHeader, message: ByteBuffer
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    let limit: UInt64 = message.getInteger(at: message.readerIndex, endianness: .little) ?? 0
+    if header.stream == 0 { return outgoing.raise(to: limit) ? .creditGrew : .nothing }
+    guard let index = try openCall(header) else { return .nothing }
+    return calls.values[index].outgoing.raise(to: limit) ? .creditGrew : .nothing
+  }
+
+  private mutating func receivedPing(
+    _ header: FrameHeader, message: ByteBuffer, now: Instant
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    if header.flags.contains(.ack) { return .nothing }
+    let interval = Duration.milliseconds(Int64(local.minPingIntervalMilliseconds))
+    if let lastPing, lastPing.duration(to: now) < interval / 2 {
+      earlyPings += 1
+      guard earlyPings <= Self.maxEarlyPings else {
+        throw ConnectionFailure("too many pings", code: .resourceExhausted)
+      }
+    } else {
+      earlyPings = 0
+    }
+    lastPing = now
+    return .pong(message.getInteger(at: message.readerIndex, endianness: .little) ?? 0)
+  }
+
+  private mutating func receivedGoAway(
+    meta: ByteBuffer, message: ByteBuffer
+  ) throws(ConnectionFailure) -> ConnectionAction {
+    let last: UInt32 = message.getInteger(at: message.readerIndex, endianness: .little) ?? 0
+    guard last <= goAwayLast ?? .max else { throw ConnectionFailure("a go-away that goes back") }
+    goAwayLast = last
+    isDraining = true
+    let notBegun = calls.keys.filter { $0 > last }.sorted()
+    for id in notBegun { calls[id] = nil }
+    let ending = (try? CallEnding(decoding: meta)) ?? CallEnding()
+    return .goAway(ending, notBegun: notBegun)
+  }
+}
+
+// MARK: What this side does
+
+extension ConnectionMachine {
+  /// Whether a client may make a call now.
+  var canOpenCall: Bool {
+    guard role == .client, let remote, !isDraining else { return false }
+    return calls.count < remote.maxCalls && lastID < UInt32.max - 2
+  }
+
+  /// Client: the id of a new call.
+  mutating func openCall() -> UInt32 {
+    precondition(canOpenCall, "a call is made when one may be")
+    lastID += lastID == 0 ? 1 : 2
+    calls[lastID] = newCall()
+    return lastID
+  }
+
+  /// What may be sent in a call now; nil: the call is over.
+  func credit(_ id: UInt32) -> UInt64? {
+    guard let call = calls[id] else { return nil }
+    return min(call.outgoing.available, outgoing.available)
+  }
+
+  /// A frame of a call goes out.
+  mutating func sent(_ header: FrameHeader) {
+    guard let index = calls.index(forKey: header.stream) else {
+      preconditionFailure("frames are sent for open calls")
+    }
+    precondition(!calls.values[index].isLocalEnded, "nothing follows the last message")
+    calls.values[index].outgoing.send(header.cost)
+    outgoing.send(header.cost)
+    if header.flags.contains(.endStream) { calls.values[index].isLocalEnded = true }
+    if header.type == .end { calls.remove(at: index) }
+  }
+
+  /// The call is over at this side's wish (END without a message, REFUSE or CANCEL is sent); false when
+  /// it was over.
+  mutating func closeCall(_ id: UInt32) -> Bool {
+    calls.removeValue(forKey: id) != nil
+  }
+
+  /// The application took a message of a call, or it was dropped: its credit may go back.
+  mutating func consumed(_ id: UInt32, cost: UInt64) {
+    incoming.release(cost)
+    guard let index = calls.index(forKey: id) else { return }
+    calls.values[index].incoming.release(cost)
+    noteWindow(index)
+  }
+
+  /// Server: a handler returned.
+  mutating func handlerEnded() {
+    precondition(handlers > 0, "a handler that ends has begun")
+    handlers -= 1
+  }
+
+  /// Server: no new calls from now on; the last id that GOAWAY is to name.
+  mutating func drain() -> UInt32 {
+    isDraining = true
+    return lastID
+  }
+
+  /// The WINDOW frames that are due, the connection's (id 0) first; they count as sent.
+  mutating func takeWindows(_ send: (UInt32, UInt64) -> Void) {
+    if let limit = incoming.due {
+      incoming.told(limit)
+      send(0, limit)
+    }
+    guard !windowsDue.isEmpty else { return }
+    for id in windowsDue {
+      guard let index = calls.index(forKey: id) else { continue }
+      calls.values[index].isWindowDue = false
+      guard !calls.values[index].isRemoteEnded, let limit = calls.values[index].incoming.due else {
+        continue
+      }
+      calls.values[index].incoming.told(limit)
+      send(id, limit)
+    }
+    windowsDue.removeAll(keepingCapacity: true)
+  }
+
+  /// Whether `takeWindows` would find any.
+  var hasWindows: Bool { !windowsDue.isEmpty || incoming.due != nil }
+
+  private func newCall() -> CallState {
+    CallState(
+      incoming: IncomingCredit(window: local.callWindow),
+      outgoing: OutgoingCredit(limit: remote?.callWindow ?? 0))
+  }
+
+  private mutating func noteWindow(_ index: Dictionary<UInt32, CallState>.Index) {
+    guard !calls.values[index].isWindowDue, !calls.values[index].isRemoteEnded,
+      calls.values[index].incoming.due != nil
+    else { return }
+    calls.values[index].isWindowDue = true
+    windowsDue.append(calls.keys[index])
+  }
+}

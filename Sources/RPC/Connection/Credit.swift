@@ -1,0 +1,78 @@
+/// What one side may still be sent: the receiver's book of one call or of a connection.
+///
+/// Everything is counted from the beginning and never falls, except what is held.
+struct IncomingCredit: Sendable, Hashable {
+  /// How much may be under way beside what is held.
+  let window: UInt64
+  /// Cost of all frames that came in.
+  private(set) var received: UInt64 = 0
+  /// Cost of whole messages that the application hasn't taken.
+  private(set) var held: UInt64 = 0
+  /// The limit that the sender has been told.
+  private(set) var limit: UInt64
+
+  init(window: UInt64) {
+    self.window = window
+    limit = window
+  }
+
+  /// Books a frame; false when it exceeds the limit.
+  mutating func receive(_ cost: UInt64) -> Bool {
+    let (sum, overflow) = received.addingReportingOverflow(cost)
+    guard !overflow, sum <= limit else { return false }
+    received = sum
+    return true
+  }
+
+  /// A message is whole and waits for the application.
+  mutating func hold(_ cost: UInt64) {
+    held += cost
+    assert(held <= received, "what is held was received")
+  }
+
+  /// The application took a message, or it was dropped.
+  mutating func release(_ cost: UInt64) {
+    precondition(cost <= held, "what is released was held")
+    held -= cost
+  }
+
+  /// The limit to tell the sender now; nil while it isn't worth a frame.
+  var due: UInt64? {
+    let limitDue = received - held + window
+    return limitDue > limit && limitDue - limit >= window / 2 ? limitDue : nil
+  }
+
+  /// The sender is told.
+  mutating func told(_ limit: UInt64) {
+    assert(limit >= self.limit, "a limit never falls")
+    self.limit = limit
+  }
+}
+
+/// What this side may still send: the sender's book of one call or of a connection.
+struct OutgoingCredit: Sendable, Hashable {
+  /// Cost of all frames sent.
+  private(set) var sent: UInt64 = 0
+  /// The most that `sent` may reach.
+  private(set) var limit: UInt64
+
+  init(limit: UInt64) {
+    self.limit = limit
+  }
+
+  /// What may be sent now.
+  var available: UInt64 { limit - sent }
+
+  /// Books a frame that goes out.
+  mutating func send(_ cost: UInt64) {
+    precondition(cost <= available, "no more is sent than there is credit for")
+    sent += cost
+  }
+
+  /// The receiver told a limit; true when it is a higher one.
+  mutating func raise(to limit: UInt64) -> Bool {
+    guard limit > self.limit else { return false }
+    self.limit = limit
+    return true
+  }
+}

@@ -1,0 +1,71 @@
+internal import NIOCore
+internal import Schema
+
+/// A message as it came in: not decoded yet.
+struct InboundMessage: Sendable, Hashable {
+  /// The message part.
+  var bytes = ByteBuffer()
+  var body = Body()
+  /// The cost of its frames: credit that goes back when the application takes it.
+  var cost: UInt64 = 0
+}
+
+/// A message that comes in over several frames.
+struct MessageAssembly: Sendable, Hashable {
+  enum Phase: Sendable, Hashable {
+    /// Between messages.
+    case idle
+    /// The message part isn't whole.
+    case messagePart
+    /// The message part is whole, the body isn't.
+    case body
+  }
+
+  private(set) var phase = Phase.idle
+  private(set) var message = InboundMessage()
+
+  /// What a frame adds up to its body; nil, or the reason why the call has to end.
+  ///
+  /// - Throws: when the frame can't stand here.
+  mutating func add(
+    _ header: FrameHeader, message bytes: ByteBuffer, limits: PeerSettings
+  ) throws(ConnectionFailure) -> CallEnding? {
+    if header.type == .body {
+      guard phase == .body else { throw ConnectionFailure("a body out of place") }
+    } else if header.flags.contains(.message) {
+      switch phase {
+      case .idle: message.bytes = bytes
+      case .messagePart where header.type == .message: message.bytes.writeImmutableBuffer(bytes)
+      default: throw ConnectionFailure("a message inside another")
+      }
+      phase = header.flags.contains(.moreMessage) ? .messagePart : .body
+    } else {
+      guard phase == .idle else { throw ConnectionFailure("an end inside a message") }
+    }
+    message.cost += header.cost
+    if message.bytes.readableBytes > limits.maxMessage {
+      return CallEnding(
+        code: .resourceExhausted, message: "a message of more than \(limits.maxMessage) bytes")
+    }
+    if UInt64(message.body.count + header.bodyLength) > limits.maxBody {
+      return CallEnding(
+        code: .resourceExhausted, message: "a body of more than \(limits.maxBody) bytes")
+    }
+    return nil
+  }
+
+  /// Some of a frame's body.
+  mutating func add(body: ByteBuffer) {
+    assert(phase == .body, "a body follows its message part")
+    message.body.append(body)
+  }
+
+  /// A frame is whole: the message, when it was its last one.
+  mutating func finishFrame(_ header: FrameHeader) -> InboundMessage? {
+    guard header.type == .body || header.flags.contains(.message),
+      header.flags.isDisjoint(with: [.moreMessage, .moreBody])
+    else { return nil }
+    defer { self = MessageAssembly() }
+    return message
+  }
+}

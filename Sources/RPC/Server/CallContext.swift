@@ -1,0 +1,45 @@
+/// What a handler knows of the call that it serves, and what it may say beside its messages.
+///
+/// While a handler runs, its context is also the task's `CallContext.current`: a call made inside it
+/// inherits what is left of the deadline.
+public struct CallContext: Sendable {
+  /// The context of the call that the current task serves.
+  @TaskLocal public static var current: CallContext?
+
+  private let call: Call
+
+  init(_ call: Call) {
+    self.call = call
+  }
+
+  /// `/package.Service/Method`.
+  public var path: String { call.path }
+
+  /// What the caller sent before its first message.
+  public var metadata: Metadata { call.requestMetadata }
+
+  /// The other side, for logs.
+  public var peer: String { call.connection.peer }
+
+  /// When the caller stops waiting; nil: never. The handler's task is cancelled then.
+  public var deadline: Instant? { call.deadline }
+
+  /// Sends metadata before the first response; what was said before is replaced. Without effect once a
+  /// response has gone.
+  public func setResponseMetadata(_ metadata: Metadata) {
+    precondition(metadata.isValid, "metadata keys are lower-case, values printable unless `-bin`")
+    call.connection.enter { _, _ in call.headMetadata = metadata }
+  }
+
+  /// Sends metadata with the call's end; what was said before is replaced.
+  public func setTrailingMetadata(_ metadata: Metadata) {
+    precondition(metadata.isValid, "metadata keys are lower-case, values printable unless `-bin`")
+    call.connection.enter { _, _ in call.trailingMetadata = metadata }
+  }
+
+  /// What is left of the deadline, zero when it has passed; nil: no deadline.
+  public var timeLeft: Duration? {
+    guard let deadline = call.deadline else { return nil }
+    return max(call.connection.time.now.duration(to: deadline), .zero)
+  }
+}
