@@ -8,7 +8,10 @@ extension StoreClient {
   /// A Directory that answered before is waited for longer than one that never did, so that uploads
   /// outlive its restart and a wrong address is told at once.
   ///
-  /// - Parameter patience: how long to go on; nil: as configured.
+  /// - Parameters:
+  ///   - patience: how long to go on; nil: as configured.
+  ///   - call: makes the call once.
+  /// - Returns: the Directory's answer.
   /// - Throws: `StoreError`; `RPCError` when the caller is refused; `CancellationError`.
   func callDirectory<Response: Sendable>(
     patience: Duration? = nil,

@@ -59,6 +59,7 @@ extension StoreClient {
   /// - Parameters:
   ///   - name: the file.
   ///   - limit: the most bytes it may have.
+  /// - Returns: its bytes.
   /// - Throws: as `download`; `resourceExhausted` when the file is larger than `limit`.
   public func contents(of name: Name, upTo limit: Int) async throws -> ByteBuffer {
     let gathered = GatheredBytes(limit: limit)

@@ -28,9 +28,9 @@ extension StoreClient {
     }
   }
 
-  /// Gives a file another name; its chunks are not touched.
+  /// Gives a file another name, in place of what stood there; its chunks are not touched.
   ///
-  /// - Parameter condition: what must be so of `target`.
+  /// `condition` must hold of `target`. Returns the new entry.
   public func rename(
     _ source: Name, to target: Name, condition: Condition = .none
   ) async throws -> Entry {
@@ -43,9 +43,9 @@ extension StoreClient {
     return try entry(response.entry)
   }
 
-  /// Makes a second name for a file's content; its chunks are not touched.
+  /// Makes a second name for a file's content, in place of what stood there; its chunks are not touched.
   ///
-  /// - Parameter condition: what must be so of `target`.
+  /// `condition` must hold of `target`. Returns the new entry.
   public func copy(
     _ source: Name, to target: Name, condition: Condition = .none
   ) async throws -> Entry {
@@ -65,6 +65,7 @@ extension StoreClient {
   ///   - prefix: what keys begin with; empty for all.
   ///   - delimiter: when not empty, keys that hold it after the prefix are folded into one prefix.
   ///   - pageSize: names asked for at a time, 1 to 1,000.
+  /// - Returns: the listing; nothing is asked before it is iterated.
   public func list(
     bucket: String = Name.defaultBucket, prefix: String = "", delimiter: String = "",
     pageSize: Int = 1_000
