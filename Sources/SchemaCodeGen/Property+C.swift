@@ -1,0 +1,140 @@
+// What carries one value between Swift and C. `c` is the pointer to the C struct, `arena` its memory.
+extension Property {
+  /// The C value of the Swift value `value`, which isn't optional unless the field's a pointer.
+  static func toC(_ field: SchemaField, _ value: String, path: String) -> String {
+    switch field.kind {
+    case .bool: "\(value) ? 1 : 0"
+    case .string: "try arena.string(\(value), \"\(path)\")"
+    case .bytes: field.isBody ? "try arena.body(\(value))" : "try arena.bytes(\(value))"
+    case .enum: ".init(rawValue: .init(truncatingIfNeeded: \(value).rawValue))"
+    case .message, .group: "try arena.message(\(value))"
+    default: value
+    }
+  }
+
+  /// The Swift value of the C value `value`; of a pointer, a value that is surely there.
+  static func fromC(_ field: SchemaField, _ value: String, type: String) -> String {
+    switch field.kind {
+    case .bool: "\(value) != 0"
+    case .string: "CFields.string(\(value))"
+    case .bytes: field.isBody ? "CFields.body(\(value))" : "CFields.bytes(\(value))"
+    case .enum: "\(type)(rawValue: .init(truncatingIfNeeded: \(value).rawValue))"
+    case .message, .group: "CFields.present(\(value))"
+    default: value
+    }
+  }
+
+  /// Prints what sets the field in the C struct.
+  func printFill(_ out: inout CodePrinter, types: SchemaTypes) throws(GeneratorError) {
+    switch shape {
+    case .plain where field.kind == .float || field.kind == .double:
+      let function = field.kind == .float ? "float" : "double"
+      out.print(
+        "c.pointee.\(member) = try arena.\(function)(self.\(name), number: \(field.number), of: c)")
+    case .pointer where field.kind == .string:
+      out.print("c.pointee.\(member) = try arena.optionalString(self.\(name), \"\(path)\")")
+    case .plain, .pointer:
+      out.print("c.pointee.\(member) = \(Self.toC(field, "self.\(name)", path: path))")
+    case .optional:
+      out.block("if let value = self.\(name)") { out in
+        out.print("c.pointee.has_\(memberBase) = 1")
+        out.print("c.pointee.\(member) = \(Self.toC(field, "value", path: path))")
+      }
+    case .repeated:
+      out.print("c.pointee.n_\(memberBase) = self.\(name).count")
+      out.print("c.pointee.\(member) = \(listToC)")
+    case .map:
+      try printMapFill(&out, types: types)
+    case .member:
+      throw GeneratorError(path, "a oneof's member is set with its oneof")
+    }
+  }
+
+  private var listToC: String {
+    switch field.kind {
+    case .bool: "try arena.flags(self.\(name))"
+    case .string: "try arena.strings(self.\(name), \"\(path)\")"
+    case .bytes: "try arena.bytesList(self.\(name))"
+    case .enum: "try arena.enums(self.\(name))"
+    case .message, .group: "try arena.messages(self.\(name))"
+    default: "try arena.list(self.\(name))"
+    }
+  }
+
+  private func printMapFill(
+    _ out: inout CodePrinter, types: SchemaTypes
+  ) throws(GeneratorError) {
+    guard let entry else { return }
+    let cType = CNames.type(field.typeName)
+    let key = try Self.swiftType(entry.key, types)
+    let value = try Self.swiftType(entry.value, types)
+    let isFloat = entry.value.kind == .float || entry.value.kind == .double
+    let keyToC = Self.toC(entry.key, "key", path: path)
+    let valueToC = Self.toC(entry.value, "value", path: path)
+    out.print("c.pointee.n_\(memberBase) = self.\(name).count")
+    out.print("c.pointee.\(member) = try arena.map(")
+    out.indented { out in
+      out.print("self.\(name), sortedBy: { Arena.isOrdered($0.key, $1.key) }")
+    }
+    out.print(
+      ") { (c: UnsafeMutablePointer<\(cType)>, key: \(key), value: \(value)) throws(SchemaError) in"
+    )
+    out.indented { out in
+      out.print("\(CNames.functions(field.typeName))__init(c)")
+      out.print("c.pointee.key = \(keyToC)")
+      if isFloat {
+        let function = entry.value.kind == .float ? "float" : "double"
+        out.print("c.pointee.value = try arena.\(function)(value, number: 2, of: c)")
+      } else {
+        out.print("c.pointee.value = \(valueToC)")
+      }
+    }
+    out.print("}")
+  }
+
+  /// Prints what takes the field out of the C struct.
+  func printRead(_ out: inout CodePrinter, types: SchemaTypes) throws(GeneratorError) {
+    let source = "c.pointee.\(member)"
+    switch shape {
+    case .plain:
+      out.print("self.\(name) = \(Self.fromC(field, source, type: elementType))")
+    case .pointer where field.kind == .string:
+      out.print("self.\(name) = CFields.optionalString(\(source))")
+    case .pointer:
+      out.print("self.\(name) = CFields.message(\(source))")
+    case .optional:
+      let value = Self.fromC(field, source, type: elementType)
+      out.print("self.\(name) = c.pointee.has_\(memberBase) != 0 ? \(value) : nil")
+    case .repeated:
+      out.print("self.\(name) = CFields.\(listFromC)(\(source), c.pointee.n_\(memberBase))")
+    case .map:
+      guard let entry else { return }
+      let cType = CNames.type(field.typeName)
+      let key = try Self.swiftType(entry.key, types)
+      let value = try Self.swiftType(entry.value, types)
+      out.print("self.\(name) = CFields.map(\(source), c.pointee.n_\(memberBase)) {")
+      out.indented { out in
+        out.print("(c: UnsafePointer<\(cType)>) -> (\(key), \(value)) in")
+        out.print(
+          "(",
+          "  \(Self.fromC(entry.key, "c.pointee.key", type: key)),",
+          "  \(Self.fromC(entry.value, "c.pointee.value", type: value))",
+          ")")
+      }
+      out.print("}")
+    case .member:
+      throw GeneratorError(path, "a oneof's member is read with its oneof")
+    }
+  }
+
+  private var listFromC: String {
+    switch field.kind {
+    case .bool: "flags"
+    case .string: "strings"
+    case .bytes: "bytesList"
+    case .enum: "enums"
+    case .message, .group: "messages"
+    default: "list"
+    }
+  }
+}
