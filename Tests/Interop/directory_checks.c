@@ -237,15 +237,13 @@ void directory_checks(const char *address) {
   run_check("directory: status", address, status);
 }
 
-static const uint64_t c_node = 0xc0ffee;
-
 /* Registers the node in C; false when that failed. */
 static bool register_node(struct connection *connection, const char *node, int *code) {
   Holdfast__V1__NodeStatistics statistics = HOLDFAST__V1__NODE_STATISTICS__INIT;
   statistics.capacity_bytes = (uint64_t)1 << 40;
   statistics.free_bytes = (uint64_t)1 << 39;
   Holdfast__V1__RegisterNodeRequest request = HOLDFAST__V1__REGISTER_NODE_REQUEST__INIT;
-  request.node = c_node;
+  request.node = C_NODE;
   request.address = (char *)node;
   request.zone = "written-in-c";
   request.statistics = &statistics;
@@ -264,7 +262,7 @@ static bool beat(struct stream *stream, bool is_leaving) {
   statistics.capacity_bytes = (uint64_t)1 << 40;
   statistics.free_bytes = (uint64_t)1 << 39;
   Holdfast__V1__HeartbeatRequest request = HOLDFAST__V1__HEARTBEAT_REQUEST__INIT;
-  request.node = c_node;
+  request.node = C_NODE;
   request.statistics = &statistics;
   request.leaving = is_leaving;
   if (!stream_send(stream, &request.base, 0, false)) return false;
@@ -282,7 +280,7 @@ static int state_of_node(struct check *check) {
       ask(check->connection, DIRECTORY "ListNodes", &request.base,
           &holdfast__v1__list_nodes_response__descriptor, &code);
   for (size_t i = 0; nodes != NULL && i < nodes->n_nodes; i++) {
-    if (nodes->nodes[i]->id == c_node) state = (int)nodes->nodes[i]->state;
+    if (nodes->nodes[i]->id == C_NODE) state = (int)nodes->nodes[i]->state;
   }
   free_message(nodes);
   return state;

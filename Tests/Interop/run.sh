@@ -86,8 +86,8 @@ wait_for_nodes() {
 }
 
 puts_and_gets() {
-  local file=$1 name=$2
-  "$holdfast" put --class replica-1 "$file" "$name"
+  local class=$1 file=$2 name=$3
+  "$holdfast" put --class "$class" "$file" "$name"
   "$holdfast" get "$name" "$work/back"
   cmp "$file" "$work/back"
 }
@@ -121,7 +121,16 @@ head -c 20000000 /dev/urandom > "$work/large"
 head -c 1 /dev/urandom > "$work/small"
 : > "$work/empty"
 for size in large small empty; do
-  check "mixed: a $size file through a node in C" puts_and_gets "$work/$size" "$size"
+  check "mixed: a $size file through a node in C" puts_and_gets replica-1 "$work/$size" "$size"
+done
+for number in 1 2; do
+  start "other-node-$number" "$holdfast" node --data "$work/other-node-$number" \
+    --directory "$HOLDFAST_DIRECTORY"
+done
+wait_for_nodes 3
+for number in 1 2 3 4; do
+  check "mixed: file $number on two nodes in Swift and one in C" \
+    puts_and_gets replica-3 "$work/large" "copies-$number"
 done
 check "mixed: a call by hand" "$holdfast" rpc call "$c_node" holdfast.v1.Node/Echo '{"payload": "aGk="}'
 if [[ -s $work/server.log ]]; then

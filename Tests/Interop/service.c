@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "chunk_files.h"
+#include "forward.h"
 
-enum { BLOCK = 65536, PIECE = 4 * BLOCK, LARGEST_CHUNK = 64 << 20 };
+enum { BLOCK = 65536, PIECE = 4 * BLOCK, LARGEST_CHUNK = 64 << 20, MAX_FORWARDS = 8 };
 
 enum code {
   INVALID_ARGUMENT = 3,
   NOT_FOUND = 5,
   ALREADY_EXISTS = 6,
-  UNIMPLEMENTED = 12,
   INTERNAL = 13,
   DATA_LOSS = 15,
 };
@@ -75,24 +75,36 @@ struct incoming {
   Holdfast__V1__PutChunkRequest *first;
   uint8_t *bytes;
   uint32_t length, checksum;
+  struct forward *forwards;
+  size_t forward_count;
 };
+
+static struct incoming *begin_chunk(Holdfast__V1__PutChunkRequest *request) {
+  struct incoming *chunk = must_allocate(sizeof *chunk);
+  chunk->first = request;
+  chunk->bytes = must_allocate(request->header->length);
+  chunk->forward_count = request->n_forward;
+  chunk->forwards = must_allocate(request->n_forward * sizeof *chunk->forwards);
+  for (size_t i = 0; i < chunk->forward_count; i++) {
+    forward_open(&chunk->forwards[i], request->forward[i]);
+  }
+  return chunk;
+}
 
 static void put_message(struct stream *stream, const struct message *message) {
   Holdfast__V1__PutChunkRequest *request =
       holdfast__v1__put_chunk_request__unpack(NULL, message->length, message->bytes);
   struct incoming *chunk = stream->state;
   bool is_first = chunk == NULL;
-  if (request == NULL || (is_first && (request->header == NULL || request->header->id == NULL ||
-                                       request->header->length > LARGEST_CHUNK))) {
+  if (request == NULL ||
+      (is_first && (request->header == NULL || request->header->id == NULL ||
+                    request->header->length > LARGEST_CHUNK || request->n_forward > MAX_FORWARDS))) {
     stream_end(stream, INVALID_ARGUMENT, "the request has no chunk", NULL, 0);
     if (request != NULL) holdfast__v1__put_chunk_request__free_unpacked(request, NULL);
     return;
   }
-  if (is_first) {
-    chunk = stream->state = must_allocate(sizeof *chunk);
-    chunk->first = request;
-    chunk->bytes = must_allocate(request->header->length);
-  }
+  if (is_first) chunk = stream->state = begin_chunk(request);
+  for (size_t i = 0; i < chunk->forward_count; i++) forward_send(&chunk->forwards[i], request);
   if (request->data.len > chunk->first->header->length - chunk->length) {
     stream_end(stream, INVALID_ARGUMENT, "more bytes than the header says", NULL, 0);
   } else if (request->data.len > 0) {
@@ -130,25 +142,29 @@ static void put_finished(struct stream *stream) {
     return;
   }
   if (misbehave(stream, chunk->first->header->id->group)) return;
+  for (size_t i = 0; i < chunk->forward_count; i++) forward_finish(&chunk->forwards[i]);
   const char *why = "";
   enum code code = store(chunk, &why);
   if (code != 0) {
     stream_end(stream, code, why, NULL, 0);
     return;
   }
-  /* This node, and each of those it should pass the chunk on to, which it doesn't. */
-  Holdfast__V1__ReplicaResult results[17], *pointers[17];
+  /* This node, and each of those that it passed the chunk on to. */
+  Holdfast__V1__ReplicaResult results[1 + MAX_FORWARDS], *pointers[1 + MAX_FORWARDS];
   Holdfast__V1__PutChunkResponse response = HOLDFAST__V1__PUT_CHUNK_RESPONSE__INIT;
   response.replicas = pointers;
-  for (size_t i = 0; i <= chunk->first->n_forward && i < 17; i++) {
+  response.n_replicas = 1 + chunk->forward_count;
+  for (size_t i = 0; i < response.n_replicas; i++) {
     holdfast__v1__replica_result__init(&results[i]);
     pointers[i] = &results[i];
-    response.n_replicas++;
-    results[i].node = i == 0 ? 0xc0ffee : chunk->first->forward[i - 1]->node;
-    if (i > 0) {
-      results[i].code = UNIMPLEMENTED;
-      results[i].message = "the server in C passes nothing on";
-    }
+  }
+  results[0].node = C_NODE;
+  for (size_t i = 0; i < chunk->forward_count; i++) {
+    struct forward *forward = &chunk->forwards[i];
+    forward_wait(forward);
+    results[1 + i].node = forward->node;
+    results[1 + i].code = forward->code;
+    results[1 + i].message = forward->message;
   }
   stream_end(stream, 0, NULL, &response.base, 0);
 }
@@ -157,6 +173,8 @@ static void put_forget(struct stream *stream) {
   struct incoming *chunk = stream->state;
   if (chunk == NULL) return;
   holdfast__v1__put_chunk_request__free_unpacked(chunk->first, NULL);
+  for (size_t i = 0; i < chunk->forward_count; i++) forward_close(&chunk->forwards[i]);
+  free(chunk->forwards);
   free(chunk->bytes);
   free(chunk);
 }

@@ -17,6 +17,9 @@ uint64_t get_u64(const uint8_t *at);
 /* The CRC-32C of what was summed as `before` (0 at first) followed by `length` bytes. */
 uint32_t crc32c(uint32_t before, const void *bytes, size_t length);
 
+/* The number of the node that the C programs stand for. */
+#define C_NODE ((uint64_t)0xc0ffee)
+
 /* Milliseconds on a clock that never goes back. */
 int64_t now_ms(void);
 
