@@ -1,0 +1,85 @@
+package import ChunkStore
+package import Logging
+package import RPC
+import StoreModel
+import StoreProtocol
+
+/// A storage node: serves its chunk store and keeps the Directory informed.
+///
+/// `run()` lives as long as the node: its connections, calls and reports are its children.
+package final class NodeServer: Sendable {
+  private let store: any ChunkStore
+  private let server: RPCServer
+  private let pool: ChannelPool
+  private let link: DirectoryLink
+  private let configuration: NodeConfiguration
+  private let ownAddress: OwnAddress
+  private let stopSignal = StopSignal()
+  private let logger: Logger
+
+  /// Sets a node up; nothing happens before `run`.
+  ///
+  /// - Parameters:
+  ///   - store: its chunks, with its identity. Stays its owner's to close.
+  ///   - transport: the network.
+  ///   - configuration: where it listens and whom it belongs to.
+  ///   - time: the clock.
+  ///   - random: for pauses between attempts.
+  ///   - logger: what happens to it.
+  package init(
+    store: any ChunkStore, transport: any Transport, configuration: NodeConfiguration,
+    time: any TimeSource, random: any RandomSource, logger: Logger
+  ) {
+    self.store = store
+    self.configuration = configuration
+    self.logger = logger
+    ownAddress = OwnAddress(configuration.advertise ?? configuration.listen)
+    let epochs = GroupEpochs()
+    pool = ChannelPool(
+      transport: transport, time: time, random: random, configuration: configuration.connection)
+    link = DirectoryLink(
+      store: store, epochs: epochs, pool: pool, configuration: configuration, time: time,
+      random: random, stop: stopSignal, logger: logger)
+    let handlers = NodeHandlers(
+      store: store,
+      groupWrite: GroupWrite(
+        store: store, epochs: epochs, pool: pool, configuration: configuration, time: time),
+      configuration: configuration, time: time, address: ownAddress, logger: logger)
+    server = RPCServer(
+      router: Router([handlers]), transport: transport, address: configuration.listen, time: time,
+      configuration: configuration.connection)
+  }
+
+  /// Where it listens, with the real port; waits until it does.
+  ///
+  /// - Throws: `RPCError` when it can't listen.
+  package var listeningAddress: Address {
+    get async throws { try await server.listeningAddress }
+  }
+
+  /// Serves until `stop`, or until the task is cancelled, which ends every call at once.
+  ///
+  /// - Throws: `RPCError` when it can't listen, or when its data belongs to another cluster.
+  package func run() async throws {
+    for problem in store.problems { logger.error("\(problem.path): \(problem.message)") }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await self.pool.run() }
+      group.addTask {
+        try await self.server.run()
+        self.pool.shutdown()
+      }
+      group.addTask {
+        let address = try await self.server.listeningAddress
+        if self.configuration.advertise == nil { self.ownAddress.value = address }
+        try await self.link.run(address: self.ownAddress.value)
+        self.server.shutdown()
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  /// Tells the Directory that the node leaves, lets calls finish, and ends `run`. Returns at once.
+  package func stop() {
+    stopSignal.request()
+  }
+}
