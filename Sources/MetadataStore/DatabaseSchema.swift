@@ -73,11 +73,13 @@ enum DatabaseSchema {
     );
     """
 
-  /// Makes the tables in a fresh database, or checks that an old one is ours; returns its cluster.
+  /// Makes the tables in a fresh database, or checks that an old one is ours.
   ///
   /// - Parameters:
   ///   - database: the connection that writes.
   ///   - cluster: the identity that a fresh database gets.
+  /// - Returns: the cluster that the database belongs to.
+  /// - Throws: `StoreError.preconditionFailed` for a database of a newer or another program.
   static func prepare(_ database: Database, cluster: String) throws -> String {
     let application = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
     let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0

@@ -15,9 +15,10 @@ package protocol MetadataStore: Sendable {
   func leaseUploads(_ count: UInt64, now: Int64) async throws(StoreError) -> Range<UploadID>
   /// Checks that an upload may go on.
   ///
+  /// - Returns: the microseconds until its lease ends, or fewer.
   /// - Throws: `notFound` when the id was never leased, `preconditionFailed` when its lease has ended or
   ///   it was committed or aborted.
-  func checkUpload(_ upload: UploadID, now: Int64) async throws(StoreError)
+  func checkUpload(_ upload: UploadID, now: Int64) async throws(StoreError) -> Int64
   /// Publishes a name and its manifest. The same call again gives the first answer.
   ///
   /// - Throws: `invalidArgument` for a manifest that contradicts itself or names unknown groups;

@@ -98,8 +98,9 @@ extension Database {
       var reader = CompactReader(row.bytes(3))
       var members: [NodeID] = []
       while !reader.isAtEnd, let member = reader.number() { members.append(NodeID(member)) }
+      let code = UInt8(truncatingIfNeeded: row[2] as Int64)
       guard let group = GroupID(exactly: id), reader.isAtEnd, !members.isEmpty,
-        let storageClass = UInt8(exactly: row[2] as Int64).flatMap(StoreModel.StorageClass.init(code:))
+        let storageClass = StoreModel.StorageClass(code: code)
       else {
         throw StoreError(.internal, "placement group \(id) in the Directory's database is damaged")
       }

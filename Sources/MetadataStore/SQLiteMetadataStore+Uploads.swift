@@ -23,15 +23,15 @@ extension SQLiteMetadataStore {
     throw StoreError(.aborted, "too many uploads begin at once: try again")
   }
 
-  package func checkUpload(_ upload: UploadID, now: Int64) async throws(StoreError) {
+  package func checkUpload(_ upload: UploadID, now: Int64) async throws(StoreError) -> Int64 {
     try checkWasLeased(upload)
-    try await read { database in
+    return try await read { database in
       if let answer = try database.finishedUpload(upload) {
         throw StoreError(
           .preconditionFailed,
           "upload \(upload) was \(answer == .aborted ? "aborted" : "committed"): begin another")
       }
-      try database.checkLease(upload, now: now)
+      return try database.checkLease(upload, now: now)
     }
   }
 
@@ -128,7 +128,10 @@ extension Database {
   }
 
   /// Refuses an upload that was never leased, or too long ago.
-  func checkLease(_ upload: UploadID, now: Int64) throws {
+  ///
+  /// Returns the microseconds that its lease lasts at least.
+  @discardableResult
+  func checkLease(_ upload: UploadID, now: Int64) throws -> Int64 {
     let block = try first(
       "SELECT end, closed_us FROM upload_blocks WHERE first <= ? ORDER BY first DESC LIMIT 1",
       [upload.stored])
@@ -144,7 +147,9 @@ extension Database {
     guard upload.stored < end else {
       throw StoreError(.notFound, "upload \(upload) was never leased: begin one")
     }
-    guard !UploadLeases.isExpired(closed: block[1], now: now) else { throw Self.leaseEnded(upload) }
+    let closed: Int64? = block[1]
+    guard !UploadLeases.isExpired(closed: closed, now: now) else { throw Self.leaseEnded(upload) }
+    return (closed ?? now) - now + UploadLeases.leaseMicroseconds
   }
 
   private static func leaseEnded(_ upload: UploadID) -> StoreError {

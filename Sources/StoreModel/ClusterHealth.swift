@@ -32,14 +32,15 @@ public struct ClusterHealth: Sendable, Hashable {
   /// Judges every group that holds something.
   ///
   /// - Parameters:
-  ///   - groups: all groups by id.
+  ///   - group: the group with an id; nil for one that is unknown.
   ///   - usage: what groups hold; one that is unknown counts as having no member up.
   ///   - state: a node's state; nil for one that is unknown.
   public init(
-    groups: [GroupID: PlacementGroup], usage: [GroupUsage], state: (NodeID) -> NodeState?
+    groups group: (GroupID) -> PlacementGroup?, usage: [GroupUsage],
+    state: (NodeID) -> NodeState?
   ) {
     for used in usage where used.chunks > 0 {
-      let group = groups[used.group]
+      let group = group(used.group)
       let up = group?.members.count { state($0) == .up } ?? 0
       if up < group?.storageClass.targetCopies ?? 1 {
         groupsBelowTarget += 1

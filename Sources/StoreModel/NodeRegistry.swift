@@ -27,6 +27,13 @@ public struct NodeTransition: Sendable, Hashable {
   public var from: NodeState
   /// Its state now.
   public var to: NodeState
+
+  /// Makes a transition.
+  public init(node: NodeID, from: NodeState, to: NodeState) {
+    self.node = node
+    self.from = from
+    self.to = to
+  }
 }
 
 /// Which nodes there are and whether they live: follows from what they say and from their silence.

@@ -57,6 +57,12 @@ public struct PlacementPlan: Sendable, Hashable {
   /// Members of groups to make first: they must be durable before they are offered. When not empty,
   /// plan again once they are made.
   public var create: [[NodeID]]
+
+  /// Makes a plan.
+  public init(offer: [PlacementGroup], create: [[NodeID]]) {
+    self.offer = offer
+    self.create = create
+  }
 }
 
 /// Where new chunks go: a pure function of a snapshot of nodes and groups.
@@ -88,6 +94,7 @@ public struct Placement: Sendable {
   ///   - count: groups asked for, 1 to 16.
   ///   - avoiding: nodes that the caller could not write to.
   ///   - random: 64 random bits a call.
+  /// - Returns: groups to offer, and groups to make before that.
   /// - Throws: `StoreError`: `unavailable` when too few nodes are up, `resourceExhausted` when too few
   ///   of those that are up have room.
   public func plan(
