@@ -105,7 +105,7 @@ struct UploadTests {
     let later = try open(directory.copyAsAfterCrash())
     let day = UploadLeases.leaseMicroseconds
     _ = try await later.leaseUploads(1, now: 100)
-    #expect(try await later.checkUpload(ids.upperBound - 1, now: 50) == day)
+    #expect(try await later.checkUpload(ids.upperBound - 1, now: 100) == day)
     #expect(try await later.checkUpload(ids.upperBound - 1, now: day + 99) == 1)
     #expect(await commit(later, ids.upperBound - 1, now: day + 100) == .preconditionFailed)
     // Two days later the block itself is forgotten.
