@@ -142,7 +142,9 @@ let package = Package(
     tests("StoreModelTests", ["StoreModel"]),
     tests("ChunkStoreTests", ["ChunkStore", "StoreModel", "Checksum", nioCore]),
     tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),
-    tests("DirectoryServerTests", ["DirectoryServer", "MetadataStore", "StoreProtocol", "RPC"]),
+    tests(
+      "DirectoryServerTests",
+      ["DirectoryServer", "MetadataStore", "StoreProtocol", "StoreModel", "RPC", logging]),
     tests("NodeServerTests", ["NodeServer", "ChunkStore", "StoreProtocol", "RPC", nioCore]),
     tests("StoreClientTests", ["StoreClient", "StoreProtocol", "RPC", nioCore]),
     tests(

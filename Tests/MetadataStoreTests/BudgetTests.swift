@@ -16,12 +16,12 @@ struct BudgetTests {
     let directory = try TemporaryDirectory()
     let store = try open(directory)
     try await store.makeGroup()
-    let count = 20_000
+    let count = 5_000
     let now: Int64 = 1_800_000_000_000_000
     var bits = SeededBits(1)
     var names = 0
-    for batch in 0..<(count / 1_000) {
-      let ids = try await store.leaseUploads(1_000, now: now)
+    for batch in 0..<(count / 500) {
+      let ids = try await store.leaseUploads(500, now: now)
       let keys = ids.map {
         "folder-\(bits.next(below: 100))/file-\(bits.next(below: 1 << 40))-\($0)"
       }

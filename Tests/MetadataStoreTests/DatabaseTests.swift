@@ -15,8 +15,8 @@ struct DatabaseTests {
         record: NodeRecord(id: NodeID(.max), address: "a:1", zone: "z"), heardMicroseconds: 4,
         leftMicroseconds: 3))
     var versions: [UInt64] = []
-    for round in 0..<10 {
-      for place in 0..<20 {
+    for round in 0..<5 {
+      for place in 0..<10 {
         versions.append(try await store.put("\(round)/\(place)", chunks: place % 3).version)
       }
       let crashed = try open(directory.copyAsAfterCrash())
@@ -115,7 +115,7 @@ struct DatabaseTests {
     let directory = try TemporaryDirectory()
     let store = try open(directory)
     try await store.makeGroup()
-    for place in 0..<500 { try await store.put("key \(place)") }
+    for place in 0..<300 { try await store.put("key \(place)") }
     await store.close()
     let size = try #require(
       try FileManager.default.attributesOfItem(atPath: directory.databaseFile)[.size] as? Int)
