@@ -120,8 +120,9 @@ let package = Package(
     program(
       "holdfast-bench",
       [
-        "CYardsticks", "CProtobufC", "RPC", "RPCNIO", "Schema", "StoreClient", "StoreProtocol",
+        "CYardsticks", "CProtobufC", "RPC", "RPCNIO", "Schema", "StoreClient", "StoreModel",
         nioCore,
+        logging,
       ], path: "Tests/Bench/HoldfastBench"),
 
     // The Swift client that calls the server in C.

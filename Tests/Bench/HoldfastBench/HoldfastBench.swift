@@ -13,6 +13,10 @@ struct HoldfastBench {
       var report = try Report(only: environment["ONLY"] ?? "", jsonPath: environment["JSON"])
       try await AdapterBench.run(&report)
       try await RPCBench.run(&report)
+      try await FileBench.run(
+        &report, command: environment["HOLDFAST"] ?? ".build/release/holdfast",
+        below: environment["DATA"].map { URL(filePath: $0) }
+          ?? FileManager.default.temporaryDirectory)
     } catch {
       FileHandle.standardError.write(Data("bench: \(error)\n".utf8))
       exit(1)
