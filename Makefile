@@ -55,6 +55,18 @@ bench: build ## Measures it beside C programs on this machine; ONLY=rpc: a part,
 	$(SWIFT) build -c release --static-swift-stdlib --product holdfast-bench $(SWIFT_FLAGS)
 	HOLDFAST=.build/release/holdfast .build/release/holdfast-bench
 
+.PHONY: protos
+protos: setup ## Regenerates the C and Swift code of all schemas
+	$(SWIFT) build --product protoc-gen-holdfast $(SWIFT_FLAGS)
+	Protos/generate . .build/debug/protoc-gen-holdfast
+
+.PHONY: protos-check
+protos-check: setup ## Fails when regenerating the schemas' code would change a byte
+	$(SWIFT) build --product protoc-gen-holdfast $(SWIFT_FLAGS)
+	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
+	Protos/generate "$$scratch" .build/debug/protoc-gen-holdfast; \
+	Protos/generate --compare "$$scratch"
+
 .PHONY: interop
 interop: setup ## Runs the C harness against the Swift servers and the Swift client against the C server
 	$(SWIFT) build --product holdfast $(SWIFT_FLAGS)

@@ -134,8 +134,10 @@ let package = Package(
     .target(
       name: "CTestSchemas", dependencies: ["CProtobufC", "CSchemas"], path: "Tests/CTestSchemas"),
     .target(
-      name: "TestSchemas", dependencies: ["Schema", "CTestSchemas", "CProtobufC"],
-      path: "Tests/TestSchemas", exclude: ["everything.proto"], swiftSettings: strict),
+      name: "TestSchemas", dependencies: ["Schema", "RPC", "CTestSchemas", "CProtobufC"],
+      path: "Tests/TestSchemas",
+      exclude: ["everything.proto", "features.proto", "imported.proto", "reexported.proto"],
+      swiftSettings: strict),
     tests("SchemaTests", ["Schema", "TestSchemas", "CTestSchemas", "CProtobufC", nioCore]),
     tests("SchemaCodeGenTests", ["SchemaCodeGen", "Schema"], resources: [.copy("Fixtures")]),
     tests("RPCTests", ["RPC", "Schema", "StoreProtocol", nioCore]),

@@ -109,7 +109,7 @@ struct MessageGenerator {
       return
     }
     out.block("\(visibility)init()") { out in
-      out.print("self.init(\(first.name): \(first.value))")
+      out.print("self.init(\(SwiftNames.label(first.name)): \(first.value))")
     }
     out.print("", "/// The fields given, the others at their defaults.", "\(visibility)init(")
     out.indented { out in

@@ -21,6 +21,14 @@ enum SwiftNames {
     keywords.contains(name) ? "`\(name)`" : name
   }
 
+  /// An identifier as the label of an argument in a call, where few keywords need backticks.
+  static func label(_ identifier: String) -> String {
+    let bare = identifier.trimmingPrefix("`")
+    guard bare.last == "`" else { return identifier }
+    let name = String(bare.dropLast())
+    return ["inout", "let", "var"].contains(name) ? identifier : name
+  }
+
   /// A property's name: `_p` is added where every message has something of that name.
   static func property(_ name: String) -> String {
     let camel = lowerCamel(name)

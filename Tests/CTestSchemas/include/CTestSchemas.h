@@ -1,0 +1,8 @@
+/* Generated. Every header of this module; adapters use deprecated fields without a warning. */
+#ifndef PROTOBUF_C__NO_DEPRECATED
+#define PROTOBUF_C__NO_DEPRECATED
+#endif
+#include "everything.pb-c.h"
+#include "features.pb-c.h"
+#include "imported.pb-c.h"
+#include "reexported.pb-c.h"
