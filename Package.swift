@@ -148,7 +148,12 @@ let package = Package(
     tests(
       "DirectoryServerTests",
       ["DirectoryServer", "MetadataStore", "StoreProtocol", "StoreModel", "RPC", logging]),
-    tests("NodeServerTests", ["NodeServer", "ChunkStore", "StoreProtocol", "RPC", nioCore]),
+    tests(
+      "NodeServerTests",
+      [
+        "NodeServer", "ChunkStore", "Checksum", "StoreModel", "StoreProtocol", "RPC", "Schema",
+        nioCore, logging,
+      ]),
     tests("StoreClientTests", ["StoreClient", "StoreProtocol", "RPC", nioCore]),
     tests(
       "SimulationTests",
