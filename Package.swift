@@ -19,6 +19,8 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let lifecycle: Target.Dependency = .product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(
+  name: "UnixSignals", package: "swift-service-lifecycle")
 
 /// A room of the house: a Swift target with the house's settings.
 func room(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -100,6 +102,7 @@ let package = Package(
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
         "RPCNIO", "Schema", "StoreModel", "StoreProtocol", nioCore, arguments, logging, lifecycle,
+        signals,
       ]),
 
     // Plugins for packages that use our schemas and RPC.

@@ -1,0 +1,70 @@
+import Logging
+import NodeServer
+import RPC
+import RPCNIO
+
+/// A Directory and its nodes as one role: the nodes start when the Directory listens, and leave before it
+/// stops.
+struct DevCluster: ServerRole {
+  let directory: DirectoryRole
+  let nodeCount: Int
+  let data: String
+  let transport: NIOTransport
+  let options: ServerOptions
+  private let stopping = AsyncStream.makeStream(of: Void.self)
+
+  /// Sets the cluster up; nothing happens before `run`.
+  init(
+    directory: DirectoryRole, nodeCount: Int, data: String, transport: NIOTransport,
+    options: ServerOptions
+  ) {
+    self.directory = directory
+    self.nodeCount = nodeCount
+    self.data = data
+    self.transport = transport
+    self.options = options
+  }
+
+  var listeningAddress: Address {
+    get async throws { try await directory.listeningAddress }
+  }
+
+  func run() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await directory.run() }
+      group.addTask {
+        try await runNodes(directory: try await directory.listeningAddress)
+        directory.stop()
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  func stop() {
+    stopping.continuation.finish()
+  }
+
+  private func runNodes(directory address: Address) async throws {
+    let host =
+      address.description.prefix { $0 != "]" }.hasPrefix("[")
+      ? String(address.description.prefix { $0 != "]" }) + "]"
+      : String(address.description.prefix { $0 != ":" })
+    var opened: [NodeRole] = []
+    for number in 1...nodeCount {
+      opened.append(
+        try await NodeRole(
+          data: "\(data)/node-\(number)",
+          configuration: NodeConfiguration(listen: Address("\(host):0"), directory: address),
+          transport: transport, logger: options.logger("node-\(number)", standard: .warning)))
+    }
+    let nodes = opened
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for node in nodes { group.addTask { try await node.run() } }
+      group.addTask {
+        for await _ in stopping.stream {}
+        for node in nodes { node.stop() }
+      }
+      try await group.waitForAll()
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import DirectoryServer
+import Logging
+import MetadataStore
+import RPC
+import RPCNIO
+
+/// The Directory with its database and its port.
+struct DirectoryRole: ServerRole {
+  /// Database connections that only read.
+  private static let readers = 2
+
+  private let store: SQLiteMetadataStore
+  private let directory: DirectoryServer
+  private let server: RPCServer
+
+  /// Opens the data directory, or makes it.
+  ///
+  /// - Throws: `StoreError` that says what is wrong with it.
+  init(data: String, listen: Address, transport: NIOTransport, logger: Logger) async throws {
+    let time = SystemTimeSource()
+    let random = SystemRandomSource()
+    let executors = (0...Self.readers).map { place in
+      DatabaseExecutor(label: place == 0 ? "directory.write" : "directory.read-\(place)")
+    }
+    store = try SQLiteMetadataStore(
+      .directory(data), executors: executors, clusterBits: (random.next(), random.next()))
+    directory = try await DirectoryServer(
+      store: store, time: time, random: random, logger: logger)
+    server = RPCServer(
+      router: Router([directory]), transport: transport, address: listen, time: time)
+  }
+
+  var listeningAddress: Address {
+    get async throws { try await server.listeningAddress }
+  }
+
+  func run() async throws {
+    do {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await directory.run() }
+        group.addTask { try await server.run() }
+        defer { group.cancelAll() }
+        try await group.next()
+      }
+    } catch {
+      await store.close()
+      throw error
+    }
+    await store.close()
+  }
+
+  func stop() {
+    server.shutdown()
+  }
+}

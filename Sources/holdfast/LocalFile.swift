@@ -1,0 +1,52 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// A file of this machine that is open for reading; closed when the last reference goes.
+final class LocalFile: Sendable {
+  /// Its descriptor.
+  let descriptor: Int32
+  /// Bytes when it was opened; nil for what has no size, such as a pipe.
+  let bytes: UInt64?
+
+  /// Opens a file.
+  ///
+  /// - Throws: `CommandFailure`: there is none, or it is a directory, or it may not be read.
+  init(reading path: String) throws {
+    // Not blocking: a named pipe without a writer would hold the command for ever.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw CommandFailure.system(errno, "'\(path)'") }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      let failure = CommandFailure.system(errno, "'\(path)'")
+      close(descriptor)
+      throw failure
+    }
+    guard status.st_mode & S_IFMT != S_IFDIR else {
+      close(descriptor)
+      throw CommandFailure(
+        .usage, "'\(path)' is a directory; store all its files with 'holdfast put -r'")
+    }
+    _ = fcntl(descriptor, F_SETFL, 0)
+    self.descriptor = descriptor
+    bytes = status.st_mode & S_IFMT == S_IFREG ? UInt64(status.st_size) : nil
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// The last part of a path, such as `b` of `a/b`; nil when there is none, as in `/` or `..`.
+  static func lastPart(of path: String) -> String? {
+    guard let part = path.split(separator: "/").last, part != ".", part != ".." else { return nil }
+    return String(part)
+  }
+
+  /// Whether `path` is a directory, links followed.
+  static func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+}

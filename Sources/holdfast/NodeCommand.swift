@@ -1,0 +1,64 @@
+import ArgumentParser
+import NodeServer
+import RPC
+import RPCNIO
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// `holdfast node`.
+struct NodeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "node", abstract: "Run a node: a server that stores files' bytes.",
+    discussion: """
+      The node registers with the Directory and is given chunks to store. Started again on the same \
+      data directory it is the same node, wherever it listens then. It waits for a Directory that \
+      isn't there yet.
+
+        holdfast node --data /var/lib/holdfast/node --directory 10.0.0.1:7400 \\
+          --listen 10.0.0.2:7401 --zone rack-2
+
+      Prints one line when it is ready, logs on standard error, and stops cleanly on SIGTERM and SIGINT.
+      """)
+
+  @Option(help: ArgumentHelp("The data directory.", valueName: "dir"))
+  var data: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the Directory listens. Also HOLDFAST_DIRECTORY; default: 127.0.0.1:7400.",
+      valueName: "host:port"))
+  var directory: String?
+
+  @Option(help: ArgumentHelp("Where to listen; port 0 for any.", valueName: "host:port"))
+  var listen = "127.0.0.1:0"
+
+  @Option(
+    help: ArgumentHelp(
+      "Where others reach this node, when that is not where it listens.", valueName: "host:port"))
+  var advertise: String?
+
+  @Option(help: "What fails together with this node, such as a rack: copies go to several zones.")
+  var zone = ""
+
+  @OptionGroup var server: ServerOptions
+
+  func run() async throws {
+    let logger = server.logger("node")
+    let configuration = NodeConfiguration(
+      listen: Address(listen), advertise: advertise.map { Address($0) },
+      directory: directoryAddress(directory), zone: zone)
+    let role = try await NodeRole(
+      data: data, configuration: configuration, transport: NIOTransport(), logger: logger)
+    try await server.run(
+      RoleService(roles: [role]) { server.announce("node", $0[0], data: data) }, logger: logger)
+  }
+}
+
+/// Where the Directory is: as said on the command line, in the environment, or where it is by default.
+func directoryAddress(_ option: String?) -> Address {
+  Address(option ?? getenv("HOLDFAST_DIRECTORY").map { String(cString: $0) } ?? "127.0.0.1:7400")
+}
