@@ -94,8 +94,8 @@ let package = Package(
     room(
       "Simulation",
       [
-        "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
-        "StoreModel", "StoreProtocol", nioCore, deque, logging,
+        "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "Checksum", "MetadataStore",
+        "RPC", "StoreModel", "StoreProtocol", nioCore, logging,
       ]),
     program(
       "holdfast",
@@ -158,9 +158,7 @@ let package = Package(
         nioCore, logging,
       ]),
     tests("StoreClientTests", ["StoreClient", "StoreProtocol", "RPC", nioCore]),
-    tests(
-      "SimulationTests",
-      ["Simulation", "StoreClient", "DirectoryServer", "NodeServer", "RPC", nioCore]),
+    tests("SimulationTests", ["Simulation", "StoreClient", "StoreModel", "RPC", nioCore]),
     tests("EndToEndTests", ["RPC", "RPCNIO", "StoreProtocol", "holdfast"]),
     tests("TidyTests", []),
   ]
