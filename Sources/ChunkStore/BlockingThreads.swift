@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 #if canImport(Glibc)
@@ -25,7 +26,8 @@ final class BlockingThreads: Sendable {
     }
 
     let state = Mutex(State())
-    let signal = Signal()
+    /// Counts jobs that no thread has begun to look for.
+    let signal = DispatchSemaphore(value: 0)
   }
 
   private let maxThreads: Int
@@ -41,7 +43,7 @@ final class BlockingThreads: Sendable {
       state.isStopping = true
       return state.threads
     }
-    for _ in 0..<threads { shared.signal.send() }
+    for _ in 0..<threads { shared.signal.signal() }
   }
 
   /// Runs a job on one of the threads and waits for it without blocking.
@@ -73,7 +75,7 @@ final class BlockingThreads: Sendable {
       return true
     }
     if needsThread { startThread() }
-    shared.signal.send()
+    shared.signal.signal()
   }
 
   private func startThread() {
@@ -130,39 +132,5 @@ final class BlockingThreads: Sendable {
       state.taken = 0
     }
     return job
-  }
-}
-
-/// A counting semaphore: as many waits return as there were sends.
-private final class Signal: @unchecked Sendable {
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  /// Guarded by `mutex`.
-  private var count = 0
-
-  init() {
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
-  }
-
-  deinit {
-    pthread_cond_destroy(condition)
-    pthread_mutex_destroy(mutex)
-    condition.deallocate()
-    mutex.deallocate()
-  }
-
-  func send() {
-    pthread_mutex_lock(mutex)
-    count += 1
-    pthread_mutex_unlock(mutex)
-    pthread_cond_signal(condition)
-  }
-
-  func wait() {
-    pthread_mutex_lock(mutex)
-    while count == 0 { pthread_cond_wait(condition, mutex) }
-    count -= 1
-    pthread_mutex_unlock(mutex)
   }
 }
