@@ -52,6 +52,8 @@ let package = Package(
     .library(name: "StoreClient", targets: ["StoreClient"]),
     .executable(name: "holdfast", targets: ["holdfast"]),
     .executable(name: "protoc-gen-holdfast", targets: ["protoc-gen-holdfast"]),
+    // For the nested package Tests/Fuzz alone.
+    .library(name: "_TestSchemas", targets: ["TestSchemas"]),
     .plugin(name: "GenerateSchemas", targets: ["GenerateSchemas"]),
     .plugin(name: "SchemaBuild", targets: ["SchemaBuild"]),
   ],

@@ -16,9 +16,12 @@ struct WireCheck {
   /// Where the outermost message's last body field lies, with and without its tag and length.
   var body: (field: Range<Bytes>, bytes: Range<Bytes>)?
 
-  /// What libprotobuf-c spends on a field beside its value: its entry in the list of scanned
-  /// fields, which doubles as it grows.
-  private static let scannedField = 64
+  /// libprotobuf-c notes every field it scans: the first 16 of a message on the stack, then in
+  /// slabs for 32, 64 and so on, of this many bytes a field.
+  private static let scannedField = 32
+  private static let fieldsOnStack = 16
+  /// What it spends on a field that the message doesn't know, beside its bytes.
+  private static let unknownField = 24
   /// What the allocator spends on rounding.
   private static let rounding = 8
   /// The greatest field number.
@@ -35,13 +38,23 @@ struct WireCheck {
     var seen = SeenFields(count: Int(descriptor.pointee.n_fields))
     var lookup = FieldLookup(descriptor)
     var at = start
+    var slab = Self.fieldsOnStack
+    var slabLeft = slab
     while at < end {
+      if slabLeft == 0 {
+        slab *= 2
+        slabLeft = slab
+        try spend(Self.scannedField * slab + Self.rounding, descriptor, nil)
+      }
+      slabLeft -= 1
       let fieldStart = at
       let tag = try self.tag(&at, end, descriptor)
       let field = lookup.field(tag.number)
       let value = try value(&at, end, tag, descriptor, field)
       guard let field else {
-        try spend(Self.scannedField + 32 + (at - value.lowerBound + 15), descriptor, nil)
+        // The length before the value is kept too, and takes at most five bytes.
+        let cost = Self.unknownField + (at - value.lowerBound + 5) + Self.rounding
+        try spend(cost, descriptor, nil)
         continue
       }
       try known(field, value, tag.wireType, at, descriptor, level: level)
@@ -153,13 +166,13 @@ struct WireCheck {
       }
       return try packed(field, value, expected, descriptor)
     }
-    var cost = Self.scannedField + (isRepeated ? 16 : 0)
+    var cost = isRepeated ? 16 : 0
     guard wireType == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED.rawValue else {
       return try spend(cost, descriptor, field)
     }
     // A message is charged for when it is checked itself, the body when it has to be unpacked.
     if type != PROTOBUF_C_TYPE_MESSAGE { cost += length + 1 + Self.rounding }
-    if level == 1, field.pointee.id == bodyField { cost = Self.scannedField }
+    if level == 1, field.pointee.id == bodyField { cost = 0 }
     try spend(cost, descriptor, field)
     if type == PROTOBUF_C_TYPE_STRING {
       try string(field, value, descriptor)
@@ -194,7 +207,7 @@ struct WireCheck {
       throw fault(
         .invalidPacked, descriptor, field, "\(length) bytes are no whole number of elements")
     }
-    try spend(Self.scannedField + 8 * count + Self.rounding, descriptor, field)
+    try spend(8 * count + Self.rounding, descriptor, field)
   }
 
   /// Checks a string.
