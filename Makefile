@@ -10,6 +10,9 @@ PREFIX ?= /usr/local
 SWIFT ?= swift
 # Flags for every build, such as `-j 1`.
 SWIFT_FLAGS ?=
+# A program for use carries Swift's libraries within it, so that it runs where Swift isn't installed.
+# (lld links it in a moment, and without the warnings of older linkers.)
+RELEASE := -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 
 # Debian and Ubuntu packages that the build needs: the schema compilers and protobuf-c for the RPC,
 # ISA-L for CRC-32C, SQLite for the Directory's database, a C compiler for the test harness.
@@ -39,7 +42,7 @@ setup: ## Installs what the build needs and isn't there (Debian, Ubuntu)
 
 .PHONY: build
 build: setup ## Builds the holdfast command for use: .build/release/holdfast
-	$(SWIFT) build -c release --static-swift-stdlib --product holdfast $(SWIFT_FLAGS)
+	$(SWIFT) build $(RELEASE) --product holdfast $(SWIFT_FLAGS)
 
 .PHONY: demo
 demo: build ## Stores real files on three nodes, kills one, reads everything back
@@ -52,7 +55,7 @@ test: setup ## Runs all tests
 
 .PHONY: bench
 bench: build ## Measures it beside C programs on this machine; ONLY=rpc: a part, JSON=FILE: a line a figure
-	$(SWIFT) build -c release --static-swift-stdlib --product holdfast-bench $(SWIFT_FLAGS)
+	$(SWIFT) build $(RELEASE) --product holdfast-bench $(SWIFT_FLAGS)
 	HOLDFAST=.build/release/holdfast .build/release/holdfast-bench
 
 .PHONY: protos

@@ -41,7 +41,7 @@ public struct ClusterStatus: Sendable, Hashable {
   public var groups = 0
   /// Groups with fewer members that are up than their class's target.
   public var groupsBelowTarget = 0
-  /// Bytes of files with a chunk in such a group.
+  /// Bytes of the chunks in such groups, one copy each.
   public var bytesBelowTarget: UInt64 = 0
   /// Chunks that at present can be read from one node only, or none.
   public var chunksAtOneCopy: UInt64 = 0

@@ -1663,9 +1663,9 @@ public struct GetStatusResponse: Message {
   public var nodesSuspect: UInt32
   public var nodesDead: UInt32
   public var groups: UInt32
-  /// Groups with fewer members, or fewer members that are up, than their class's target.
+  /// Groups that hold chunks and have fewer members, or fewer that are up, than their class's target.
   public var groupsBelowTarget: UInt32
-  /// Bytes of files with a chunk in such a group.
+  /// Bytes of the chunks in such groups, one copy each.
   public var bytesBelowTarget: UInt64
   /// Chunks that at present can be read from one member that is up, or none.
   public var chunksAtOneCopy: UInt64

@@ -438,11 +438,11 @@ struct  Holdfast__V1__GetStatusResponse
   uint32_t nodes_dead;
   uint32_t groups;
   /*
-   * Groups with fewer members, or fewer members that are up, than their class's target.
+   * Groups that hold chunks and have fewer members, or fewer that are up, than their class's target.
    */
   uint32_t groups_below_target;
   /*
-   * Bytes of files with a chunk in such a group.
+   * Bytes of the chunks in such groups, one copy each.
    */
   uint64_t bytes_below_target;
   /*
