@@ -145,8 +145,13 @@ let package = Package(
       swiftSettings: strict),
     tests("SchemaTests", ["Schema", "TestSchemas", "CTestSchemas", "CProtobufC", nioCore]),
     tests("SchemaCodeGenTests", ["SchemaCodeGen", "Schema"], resources: [.copy("Fixtures")]),
-    tests("RPCTests", ["RPC", "Schema", "StoreProtocol", nioCore]),
-    tests("RPCNIOTests", ["RPC", "RPCNIO", "Schema", "StoreProtocol", nioCore, nioPosix]),
+    .target(
+      name: "RPCTestSuite", dependencies: ["RPC", "Schema", "StoreProtocol", nioCore],
+      path: "Tests/RPCTestSuite", swiftSettings: strict),
+    tests("RPCTests", ["RPC", "RPCTestSuite", "Schema", "StoreProtocol", nioCore]),
+    tests(
+      "RPCNIOTests",
+      ["RPC", "RPCNIO", "RPCTestSuite", "Schema", "StoreProtocol", nioCore, nioPosix]),
     tests("StoreModelTests", ["StoreModel"]),
     tests("ChunkStoreTests", ["ChunkStore", "StoreModel", "Checksum", nioCore]),
     tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),

@@ -142,7 +142,9 @@ extension Connection {
       try await waitForPlace(call)
     }
     do throws(RPCError) {
-      try await wait(for: call, .reader) { $0.isOver }
+      while !enter({ _, _ in call.isOver }) {
+        try await wait(for: call, .reader) { $0.isOver }
+      }
     } catch {
       abandon(call, error)
       throw error

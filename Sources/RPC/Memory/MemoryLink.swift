@@ -75,7 +75,7 @@ final class MemoryConnection: ByteConnection {
   private enum Step {
     case deliver(any ByteHandler, [ByteBuffer])
     case writability(any ByteHandler, Bool)
-    case close((any ByteHandler)?, RPCError?)
+    case close(any ByteHandler, RPCError?)
     case wait
   }
 
@@ -123,7 +123,7 @@ final class MemoryConnection: ByteConnection {
           link.change { _ in }
         case .writability(let handler, let isWritable): handler.writabilityChanged(isWritable)
         case .close(let handler, let error):
-          handler?.closed(error)
+          handler.closed(error)
           return
         case .wait: await wait()
         }
@@ -138,11 +138,7 @@ final class MemoryConnection: ByteConnection {
     var end = state.ends[side]
     defer { state.ends[side] = end }
     let isGone = state.failure != nil || end.isClosing
-    guard let handler = end.handler else {
-      guard state.failure != nil else { return .wait }
-      end.isOver = true
-      return .close(nil, state.failure)
-    }
+    guard let handler = end.handler else { return .wait }
     if isGone || other.isClosing && end.inbox.isEmpty {
       end.isOver = true
       end.isClosing = true

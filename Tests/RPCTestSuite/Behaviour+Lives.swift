@@ -1,0 +1,119 @@
+internal import RPC
+internal import Schema
+internal import StoreProtocol
+
+// Servers and connections that come and go.
+
+extension Behaviour {
+  static let lives: [Behaviour] = [
+    Behaviour("a server that drains finishes its calls and takes no more") { transport, address in
+      let signals = Signals()
+      try await withServer(transport, address, signals: signals) { server, channel in
+        let kinds = Kinds(channel: channel)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask {
+            let answer = try await kinds.call("hold")
+            try expect(answer.text == "held", answer.text)
+          }
+          await signals.wait("holds")
+          server.shutdown(grace: .seconds(30))
+          try await expectError(.unavailable) {
+            while true { _ = try await kinds.call("late") }
+          }
+          signals.send("release")
+          try await group.waitForAll()
+        }
+      }
+    },
+    Behaviour("a drain ends what lasts longer than its grace") { transport, address in
+      let signals = Signals()
+      try await withServer(transport, address, signals: signals) { server, channel in
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask {
+            try await expectError(.unavailable) {
+              _ = try await Kinds(channel: channel).call("wait")
+            }
+          }
+          await signals.wait("waits")
+          server.shutdown(grace: .milliseconds(20))
+          await signals.wait("cancelled")
+          try await group.waitForAll()
+        }
+      }
+    },
+    Behaviour("a channel finds a server that came back") { transport, address in
+      let time = SystemTimeSource()
+      var configuration = ConnectionConfiguration()
+      configuration.firstBackoff = .milliseconds(1)
+      configuration.longestBackoff = .milliseconds(5)
+      let fixed = try await freeAddress(transport, address)
+      try await withChannel(
+        to: fixed, transport: transport, time: time, random: SystemRandomSource(),
+        configuration: configuration
+      ) { channel in
+        let kinds = Kinds(channel: channel)
+        try await expectError(.unavailable) { _ = try await kinds.call("nobody") }
+        for round in 0..<3 {
+          try await withThrowingTaskGroup(of: Void.self) { group in
+            let server = RPCServer(
+              router: Kinds.router(Signals()), transport: transport, address: fixed, time: time)
+            group.addTask { try await server.run() }
+            _ = try await server.listeningAddress
+            let answer = try await until { try await kinds.call("round \(round)") }
+            try expect(answer.text == "round \(round)", answer.text)
+            server.shutdown()
+            try await group.waitForAll()
+          }
+        }
+      }
+    },
+    Behaviour("cancelling a server ends its calls") { transport, address in
+      let signals = Signals()
+      let time = SystemTimeSource()
+      let server = RPCServer(
+        router: Kinds.router(signals), transport: transport, address: address, time: time)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask {
+          await withTaskGroup(of: Void.self) { serving in
+            serving.addTask { try? await server.run() }
+            await signals.wait("enough")
+            serving.cancelAll()
+          }
+        }
+        let place = try await server.listeningAddress
+        try await withChannel(
+          to: place, transport: transport, time: time, random: SystemRandomSource()
+        ) { channel in
+          async let answer = expectError(.unavailable) {
+            _ = try await Kinds(channel: channel).call("wait")
+          }
+          await signals.wait("waits")
+          signals.send("enough")
+          _ = try await answer
+        }
+        try await group.waitForAll()
+      }
+      await signals.wait("cancelled")
+    },
+  ]
+
+  /// An address where nobody listens just now, and that stays the same.
+  private static func freeAddress(
+    _ transport: any Transport, _ address: Address
+  ) async throws -> Address {
+    let listener = try await transport.listen(on: address)
+    defer { listener.close() }
+    return listener.address
+  }
+
+  /// Tries again while the server isn't there.
+  private static func until<Result>(_ body: () async throws -> Result) async throws -> Result {
+    while true {
+      do {
+        return try await body()
+      } catch let error as RPCError where error.code == .unavailable {
+        await Task.yield()
+      }
+    }
+  }
+}

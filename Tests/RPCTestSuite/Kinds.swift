@@ -1,0 +1,156 @@
+internal import NIOCore
+internal import RPC
+internal import Schema
+internal import StoreProtocol
+
+/// Calls of every kind with the echo messages, and what the server does with them. The request's
+/// payload says what.
+struct Kinds: Sendable {
+  /// Where the calls go.
+  let channel: any CallChannel
+
+  static let unary = method("Unary", .unary)
+  static let clientStreaming = method("ClientStreaming", .clientStreaming)
+  static let serverStreaming = method("ServerStreaming", .serverStreaming)
+  static let bidirectional = method("Bidirectional", .bidirectional)
+  /// Nobody serves it.
+  static let absent = method("Absent", .unary)
+
+  private static func method(_ name: String, _ kind: CallKind) -> Method<EchoRequest, EchoResponse>
+  {
+    Method(service: "holdfast.test.Kinds", name: name, kind: kind)
+  }
+
+  /// A failure that isn't a call's.
+  struct Foreign: Error {}
+
+  /// The methods; what happens in them is told by `signals`.
+  static func router(_ signals: Signals) -> Router {
+    var router = Router()
+    router.unary(unary) { request, context in
+      try await answer(request, context, signals)
+    }
+    router.clientStreaming(clientStreaming) { requests, _ in
+      var count = 0
+      var bytes = 0
+      while let request = try await requests.next() {
+        count += 1
+        bytes += request.payload.count + request.data.count
+      }
+      return EchoResponse(payload: Array("\(count) \(bytes)".utf8))
+    }
+    router.serverStreaming(serverStreaming) { request, responses, context in
+      let text = String(decoding: request.payload, as: UTF8.self)
+      if text == "flood" {
+        try await flood(responses, request.data, signals)
+        return
+      }
+      context.setResponseMetadata(["kind": "stream"])
+      for number in 0..<(Int(text) ?? 0) {
+        try await responses.write(
+          EchoResponse(payload: Array("\(number)".utf8), data: request.data))
+      }
+      context.setTrailingMetadata(["done": "yes"])
+    }
+    router.bidirectional(bidirectional) { requests, responses, _ in
+      for try await request in requests {
+        if request.payload == Array("stop".utf8) { return }
+        try await responses.write(EchoResponse(payload: request.payload, data: request.data))
+      }
+    }
+    return router
+  }
+
+  private static func answer(
+    _ request: EchoRequest, _ context: CallContext, _ signals: Signals
+  ) async throws -> EchoResponse {
+    switch String(decoding: request.payload, as: UTF8.self) {
+    case "metadata":
+      context.setResponseMetadata(["got": context.metadata["ask"] ?? "nothing"])
+      var trailing = Metadata()
+      trailing.entries.append(Metadata.Entry(key: "raw-bin", value: [0, 255, 10]))
+      context.setTrailingMetadata(trailing)
+      return EchoResponse()
+    case "error":
+      throw RPCError(
+        .notFound, "no such thing", metadata: ["where": "here"], details: [8, 5, 18, 1, 65])
+    case "foreign": throw Foreign()
+    case "wait":
+      signals.send("waits")
+      await withTaskCancellationHandler {
+        await signals.wait("cancelled")
+      } onCancel: {
+        signals.send("cancelled")
+      }
+      try Task.checkCancellation()
+      return EchoResponse(payload: Array("waited".utf8))
+    case "hold":
+      signals.send("holds")
+      await signals.wait("release")
+      return EchoResponse(payload: Array("held".utf8))
+    case "time":
+      let left = context.timeLeft.map { "\($0 > .zero && $0 <= .seconds(60))" }
+      return EchoResponse(payload: Array((left ?? "none").utf8))
+    default: return EchoResponse(payload: request.payload, data: request.data)
+    }
+  }
+
+  /// Writes the same body until nobody takes it.
+  private static func flood(
+    _ responses: MessageWriter<EchoResponse>, _ data: Body, _ signals: Signals
+  ) async throws {
+    var count = 0
+    while count < 10_000 {
+      if count == 3 { signals.send("floods") }
+      do {
+        try await responses.write(EchoResponse(data: data))
+      } catch {
+        signals.send("flood over")
+        throw error
+      }
+      count += 1
+    }
+    signals.send("flooded")
+  }
+
+  /// A unary call's whole answer.
+  func call(
+    _ text: String, _ data: Body = Body(), options: CallOptions = CallOptions()
+  ) async throws -> UnaryResponse<EchoResponse> {
+    try await channel.unary(
+      Kinds.unary, EchoRequest(payload: Array(text.utf8), data: data), options: options)
+  }
+}
+
+extension UnaryResponse where Response == EchoResponse {
+  /// The payload as text.
+  var text: String { String(decoding: message.payload, as: UTF8.self) }
+}
+
+extension Body {
+  /// `count` bytes that differ from place to place.
+  static func pattern(_ count: Int) -> Body {
+    var body = Body()
+    while body.count < count {
+      let length = min(count - body.count, Body.tile.readableBytes)
+      body.append(Body.tile.getSlice(at: 0, length: length) ?? Body.tile)
+    }
+    return body
+  }
+
+  /// Whether the bytes are the same; fast also where the compiler doesn't optimize.
+  func isSame(as other: Body) -> Bool {
+    count == other.count && contiguous == other.contiguous
+  }
+
+  /// Some bytes; a prime number of them, so that they repeat out of step with everything.
+  private static let tile: ByteBuffer = {
+    var buffer = ByteBuffer()
+    var word: UInt64 = 1
+    while buffer.readableBytes < 65_537 {
+      word = word &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      buffer.writeInteger(word)
+    }
+    return buffer.getSlice(at: 0, length: 65_537) ?? buffer
+  }()
+}
