@@ -63,7 +63,7 @@ enum SwiftNames {
       strip(declaration.name, from: value.name).map(caseName)
     }
     var uses: [String: Int] = [:]
-    for name in stripped { if let name { uses[name, default: 0] += 1 } }
+    for (name, whole) in zip(stripped, whole) { uses[name ?? whole, default: 0] += 1 }
     return zip(stripped, whole).map { name, whole in
       guard let name, uses[name] == 1 else { return whole }
       return name
