@@ -164,9 +164,13 @@ let package = Package(
         "NodeServer", "ChunkStore", "Checksum", "StoreModel", "StoreProtocol", "RPC", "Schema",
         nioCore, logging,
       ]),
-    tests("StoreClientTests", ["StoreClient", "StoreProtocol", "RPC", nioCore]),
+    tests(
+      "StoreClientTests",
+      [
+        "StoreClient", "StoreProtocol", "StoreModel", "Checksum", "Schema", "RPC", nioCore, logging,
+      ]),
     tests("SimulationTests", ["Simulation", "StoreClient", "StoreModel", "RPC", nioCore]),
-    tests("EndToEndTests", ["RPC", "RPCNIO", "StoreProtocol", "holdfast"]),
+    tests("EndToEndTests", ["RPC", "StoreModel", "holdfast"]),
     tests("TidyTests", []),
   ]
 )
