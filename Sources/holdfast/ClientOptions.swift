@@ -28,6 +28,8 @@ struct ClientOptions: ParsableArguments {
   func withClient<Result: Sendable>(
     _ body: @Sendable (StoreClient) async throws -> Result
   ) async throws -> Result {
+    let address = address
+    _ = try Endpoint(address)
     var logger = Logger(label: "holdfast") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = verbose ? .debug : .error
     return try await withStoreClient(

@@ -51,6 +51,7 @@ struct RPCCallCommand: AsyncParsableCommand {
     guard let description = known.first(where: { $0.path == path }) else {
       throw CommandFailure(.usage, "there is no method '\(method)'; see 'holdfast rpc list'")
     }
+    _ = try Endpoint(Address(address))
     let input = request == "-" ? try await standardInput() : request
     try await withChannel(
       to: Address(address), transport: NIOTransport(), time: SystemTimeSource(),
