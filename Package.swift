@@ -144,7 +144,10 @@ let package = Package(
       exclude: ["everything.proto", "features.proto", "imported.proto", "reexported.proto"],
       swiftSettings: strict),
     tests("SchemaTests", ["Schema", "TestSchemas", "CTestSchemas", "CProtobufC", nioCore]),
-    tests("SchemaCodeGenTests", ["SchemaCodeGen", "Schema"], resources: [.copy("Fixtures")]),
+    tests(
+      "SchemaCodeGenTests",
+      ["SchemaCodeGen", "Schema", "RPC", "StoreProtocol", "TestSchemas", "CTestSchemas"],
+      exclude: ["Fixtures"]),
     .target(
       name: "RPCTestSuite", dependencies: ["RPC", "Schema", "StoreProtocol", nioCore],
       path: "Tests/RPCTestSuite", swiftSettings: strict),
