@@ -3,9 +3,11 @@
 /// The defaults hold an upload or a download to about 40 MiB of buffers whatever the file's size: the
 /// chunks in flight and the one that is being gathered or handed on.
 public struct ClientConfiguration: Sendable {
-  /// Chunks sent at the same time by one upload, or fetched at the same time by one download; at
-  /// least 1. Each holds its bytes in memory.
+  /// Chunks sent at the same time by one upload; at least 1. Each holds its bytes in memory.
   public var chunksInFlight = 4
+  /// Chunks that one download holds or fetches at the same time, the one that is handed on among them;
+  /// at least 1. Their bytes stand in the network's buffers, which may be twice as large.
+  public var chunksReadAhead = 3
   /// Bytes of a chunk that go into one message, 64 KiB to 1 MiB.
   public var pieceBytes = 512 << 10
   /// How often a chunk is sent before the upload is given up, each time to other nodes.

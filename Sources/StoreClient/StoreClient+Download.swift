@@ -33,7 +33,7 @@ extension StoreClient {
     opened?(file.entry)
     try await withThrowingTaskGroup(of: (Int, [ByteBuffer]).self) { group in
       var window = ReadWindow<[ByteBuffer]>(
-        count: plan.parts.count, width: configuration.chunksInFlight)
+        count: plan.parts.count, width: configuration.chunksReadAhead)
       var done: UInt64 = 0
       while !window.isDone {
         while let item = window.begin() {

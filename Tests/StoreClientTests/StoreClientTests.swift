@@ -204,7 +204,7 @@ import Testing
 
   @Test("a slow sink holds back the fetching")
   func backPressure() async throws {
-    try await FakeCluster.with(configure: { $0.chunksInFlight = 2 }) { cluster, client in
+    try await FakeCluster.with(configure: { $0.chunksReadAhead = 2 }) { cluster, client in
       _ = try await client.upload(content(2_000_000), to: try name("a"))
       let most = Mutex((handedOn: 0, ahead: 0))
       try await client.download(try name("a")) { piece in
