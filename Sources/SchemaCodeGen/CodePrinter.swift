@@ -33,28 +33,28 @@ struct CodePrinter {
   mutating func block<Failure: Error>(
     _ head: String, _ body: (inout CodePrinter) throws(Failure) -> Void
   ) throws(Failure) {
-    print("\(head) {")
+    self.print("\(head) {")
     try indented(body)
-    print("}")
+    self.print("}")
   }
 
   /// Prints `switch subject {`, the cases at the same indentation, and `}`.
   mutating func switchBlock(_ subject: String, _ cases: (inout CodePrinter) -> Void) {
-    print("switch \(subject) {")
+    self.print("switch \(subject) {")
     cases(&self)
-    print("}")
+    self.print("}")
   }
 
   /// Prints a declaration's documentation comment; nothing when the schema says nothing of it.
   mutating func printDocumentation(_ comments: Comments) {
-    for line in comments.documentation { print(line.isEmpty ? "///" : "/// \(line)") }
+    for line in comments.documentation { self.print(line.isEmpty ? "///" : "/// \(line)") }
   }
 
   /// Prints the comments that stand above a declaration, set off, as ordinary ones.
   mutating func printDetached(_ comments: Comments) {
     for comment in comments.detached {
-      for line in Comments.lines(of: comment) { print(line.isEmpty ? "//" : "// \(line)") }
-      print("")
+      for line in Comments.lines(of: comment) { self.print(line.isEmpty ? "//" : "// \(line)") }
+      self.print("")
     }
   }
 }

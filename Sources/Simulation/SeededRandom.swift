@@ -28,17 +28,9 @@ package final class SeededRandom: RandomSource {
 
   /// `count` bytes of the stream.
   package func bytes(_ count: Int) -> [UInt8] {
-    generator.withLock { generator in
-      var bytes: [UInt8] = []
-      bytes.reserveCapacity(count + 7)
-      while bytes.count < count {
-        let word = generator.next()
-        for shift in stride(from: UInt64(0), to: 64, by: 8) {
-          bytes.append(UInt8(truncatingIfNeeded: word >> shift))
-        }
-      }
-      bytes.removeLast(bytes.count - count)
-      return bytes
+    let words = generator.withLock { generator in
+      (0..<(count + 7) / 8).map { _ in generator.next().littleEndian }
     }
+    return words.withUnsafeBytes { Array($0.prefix(count)) }
   }
 }

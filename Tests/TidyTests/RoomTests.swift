@@ -51,7 +51,7 @@ struct Room: Sendable, CustomTestStringConvertible {
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
         "RPCNIO", "Schema", "StoreModel", "StoreProtocol", "Checksum", "NIOCore", "ArgumentParser",
-        "Logging", "ServiceLifecycle",
+        "Logging", "ServiceLifecycle", "UnixSignals",
       ]),
   ]
 

@@ -125,7 +125,7 @@ extension Connection {
   ) async throws -> UnaryResponse<Response> {
     while true {
       let isOpen = try enter { state, wakeups in
-        guard try place(call, &state) else { return false }
+        guard try place(call, metadata, &state) else { return false }
         let opening = opening(of: call, metadata, &state)
         let purpose = Outbox.Purpose(
           type: .call, call: call.id, endsStream: true, hasRoom: hasRoom(state))
@@ -157,7 +157,7 @@ extension Connection {
     while true {
       let opened = enter { state, wakeups -> Result<Bool, RPCError> in
         do throws(RPCError) {
-          guard try place(call, &state) else { return .success(false) }
+          guard try place(call, metadata, &state) else { return .success(false) }
         } catch {
           return .failure(error)
         }
@@ -196,8 +196,18 @@ extension Connection {
   }
 
   /// Gives a call its id; false when it has to wait for a place.
-  private func place(_ call: Call, _ state: inout State) throws(RPCError) -> Bool {
+  private func place(
+    _ call: Call, _ metadata: Metadata, _ state: inout State
+  ) throws(RPCError) -> Bool {
     if call.isOver { throw overError(call) }
+    if let remote = state.machine.remote {
+      let bytes = metadata.encodedBytes + call.path.utf8.count + CallOpening.fixedBytes
+      guard bytes <= remote.maxMeta else {
+        throw RPCError(
+          .resourceExhausted,
+          "\(bytes) bytes of metadata are more than \(peer) takes, which is \(remote.maxMeta)")
+      }
+    }
     if case .closing(let error) = state.phase {
       call.isUnprocessed = true
       throw error

@@ -96,6 +96,22 @@ extension Metadata {
   var isValid: Bool {
     entries.allSatisfy(\.isValid)
   }
+
+  /// Bytes that the entries take in a frame's meta part, at most.
+  var encodedBytes: Int {
+    entries.reduce(0) { $0 + $1.encodedLength + Self.mostTagBytes }
+  }
+
+  /// An entry's own tag and length.
+  private static let mostTagBytes = 6
+  /// The most bytes of metadata that a server's handler may send, before the responses or after: half
+  /// of what a frame's meta part can hold, so that a status fits beside it.
+  static let maxResponseBytes = 32 << 10
+}
+
+extension CallOpening {
+  /// The most bytes of an opening without its method's path and metadata.
+  static let fixedBytes = 32
 }
 
 extension Metadata.Entry {

@@ -26,15 +26,24 @@ public struct CallContext: Sendable {
 
   /// Sends metadata before the first response; what was said before is replaced. Without effect once a
   /// response has gone.
+  ///
+  /// - Precondition: keys and values are valid and take at most 32 KiB together.
   public func setResponseMetadata(_ metadata: Metadata) {
-    precondition(metadata.isValid, "metadata keys are lower-case, values printable unless `-bin`")
+    Self.check(metadata)
     call.connection.enter { _, _ in call.headMetadata = metadata }
   }
 
   /// Sends metadata with the call's end; what was said before is replaced.
+  ///
+  /// - Precondition: keys and values are valid and take at most 32 KiB together.
   public func setTrailingMetadata(_ metadata: Metadata) {
-    precondition(metadata.isValid, "metadata keys are lower-case, values printable unless `-bin`")
+    Self.check(metadata)
     call.connection.enter { _, _ in call.trailingMetadata = metadata }
+  }
+
+  private static func check(_ metadata: Metadata) {
+    precondition(metadata.isValid, "metadata keys are lower-case, values printable unless `-bin`")
+    precondition(metadata.encodedBytes <= Metadata.maxResponseBytes, "too much metadata")
   }
 
   /// What is left of the deadline, zero when it has passed; nil: no deadline.
