@@ -77,11 +77,11 @@ interop: setup ## Runs the C harness against the Swift servers and the Swift cli
 
 .PHONY: format
 format: ## Formats the Swift sources in place
-	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Plugins
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
 
 .PHONY: lint
 lint: ## Checks the form of the Swift sources
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Plugins
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
 .PHONY: install
 install: build ## Installs the holdfast command under PREFIX (/usr/local)

@@ -54,8 +54,6 @@ let package = Package(
     .executable(name: "protoc-gen-holdfast", targets: ["protoc-gen-holdfast"]),
     // For the nested package Tests/Fuzz alone.
     .library(name: "_TestSchemas", targets: ["TestSchemas"]),
-    .plugin(name: "GenerateSchemas", targets: ["GenerateSchemas"]),
-    .plugin(name: "SchemaBuild", targets: ["SchemaBuild"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -106,17 +104,6 @@ let package = Package(
         "RPCNIO", "Schema", "StoreModel", "StoreProtocol", nioCore, arguments, logging, lifecycle,
         signals,
       ]),
-
-    // Plugins for packages that use our schemas and RPC.
-    .plugin(
-      name: "GenerateSchemas",
-      capability: .command(
-        intent: .custom(verb: "generate", description: "Generate code from .proto files"),
-        permissions: [
-          .writeToPackageDirectory(reason: "writes the generated C and Swift code")
-        ]),
-      dependencies: ["protoc-gen-holdfast"]),
-    .plugin(name: "SchemaBuild", capability: .buildTool(), dependencies: ["protoc-gen-holdfast"]),
 
     // Benchmarks: ours beside C's.
     .target(
