@@ -241,9 +241,11 @@ extension Channel {
 
   /// An attempt to connect failed.
   private func failed(_ cause: any Error) {
-    let reason = (cause as? RPCError)?.message ?? "\(cause)"
+    // The transport has said to whom and why not; an address that is none stays the caller's mistake.
+    let known = cause as? RPCError
     let error = RPCError(
-      .unavailable, "can't connect to \(address): \(reason)", cause: cause)
+      known?.code == .invalidArgument ? .invalidArgument : .unavailable,
+      known?.message ?? "can't connect to \(address): \(cause)", cause: cause)
     let jitter = Double(pool.random.next() >> 11) / Double(1 << 53)
     change { state in
       guard case .connecting = state.phase else { return nil }
