@@ -112,7 +112,7 @@ final class LoopExecutor: TaskExecutor, @unchecked Sendable {
       attendToConnections()
     }
     isInTurn = false
-    if !jobs.isEmpty { scheduleTurn() }
+    if !(jobs.isEmpty && connections.isEmpty) { scheduleTurn() }
   }
 
   private func attendToConnections() {

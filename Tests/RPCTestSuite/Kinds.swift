@@ -64,7 +64,9 @@ struct Kinds: Sendable {
   private static func answer(
     _ request: EchoRequest, _ context: CallContext, _ signals: Signals
   ) async throws -> EchoResponse {
-    switch String(decoding: request.payload, as: UTF8.self) {
+    // Only what is short can be a word: repairing megabytes that are no text would hold the loop for
+    // seconds, as the test library looks at every error that is thrown on the way.
+    switch request.payload.count <= 32 ? String(decoding: request.payload, as: UTF8.self) : "" {
     case "metadata":
       context.setResponseMetadata(["got": context.metadata["ask"] ?? "nothing"])
       var trailing = Metadata()
