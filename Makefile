@@ -10,6 +10,11 @@ PREFIX ?= /usr/local
 SWIFT ?= swift
 # Flags for every build, such as `-j 1`.
 SWIFT_FLAGS ?=
+# Test targets, one after another: each runs its tests in parallel, and those that wait for real sockets
+# and processes don't wait for the processor that another target's computing tests keep busy.
+TESTS := TidyTests SchemaTests SchemaCodeGenTests StoreModelTests ChunkStoreTests MetadataStoreTests \
+  RPCTests RPCNIOTests DirectoryServerTests NodeServerTests StoreClientTests SimulationTests \
+  EndToEndTests
 # A program for use carries Swift's libraries within it, so that it runs where Swift isn't installed.
 # (lld links it in a moment, and without the warnings of older linkers.)
 RELEASE := -c release --static-swift-stdlib -Xswiftc -use-ld=lld
@@ -49,9 +54,11 @@ demo: build ## Stores real files on three nodes, kills one, reads everything bac
 	Tests/Demo/run .build/release/holdfast
 
 .PHONY: test
-test: setup ## Runs all tests
+test: setup ## Runs all tests; ONLY=RPCTests: one target's
 	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
-	$(SWIFT) test --skip-build
+	@for target in $(if $(ONLY),$(ONLY),$(TESTS)); do \
+	  echo "$$target"; $(SWIFT) test --skip-build --filter "^$$target\\."; \
+	done
 
 .PHONY: bench
 bench: build ## Measures it beside C programs on this machine; ONLY=rpc: a part, JSON=FILE: a line a figure
