@@ -31,7 +31,7 @@ final class Cluster {
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(filePath: path)
-    process.arguments = arguments + ["--listen", "127.0.0.1:0"]
+    process.arguments = arguments + ["--listen", "127.0.0.1:0", "--log-level", "error"]
     process.standardOutput = output
     try process.run()
     processes.append(process)
