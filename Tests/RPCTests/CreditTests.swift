@@ -121,8 +121,10 @@ struct OutboxTests {
     var seen = try frames(&outbox)
     expect(seen.map(\.0) == [1])
     var done: [UInt32] = []
-    while outbox.hasPending { done += outbox.fill(&client.machine, budget: 1) }
-    seen += try frames(&outbox)
+    while outbox.hasPending {
+      done += outbox.fill(&client.machine, budget: 1)
+      seen += try frames(&outbox)
+    }
     expect(done == [3, 1])
     expect(seen.prefix(6).map(\.0) == [1, 3, 1, 3, 1, 3])
     expect(seen.allSatisfy { $0.2 <= 1 << 20 })
