@@ -118,7 +118,8 @@ extension StoreClient {
       id: WireChunkId(part.chunk.id), offset: part.offset, length: part.length)
     do {
       return try await node.getChunk(
-        request, options: CallOptions(timeout: configuration.getTimeout)
+        request,
+        options: CallOptions(timeout: configuration.getTimeout, runsOnConnection: true)
       ) { messages in
         var assembler = PartAssembler(part)
         while let message = try await messages.next() {

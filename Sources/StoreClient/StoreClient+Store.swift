@@ -68,7 +68,7 @@ extension StoreClient {
     let failures: [ChunkWritePlan.Failure]
     do {
       let response = try await node.putChunk(
-        options: CallOptions(timeout: configuration.putTimeout)
+        options: CallOptions(timeout: configuration.putTimeout, runsOnConnection: true)
       ) { writer in
         try await write(chunk, after: head, checksum: checksum, to: writer)
       }

@@ -6,13 +6,20 @@ public struct CallOptions: Sendable {
   public var timeout: Duration?
   /// The most bytes a received message may have, its body included; nil: the channel's limit.
   public var maxMessageBytes: Int?
+  /// Whether the closure that writes and reads a streaming call's messages runs where the connection
+  /// lives, as handlers do: no hop between threads a message, and bytes that have just come in are
+  /// looked at while they are in that processor's cache. Such a closure must not block or compute for
+  /// long, since the connection's other calls wait for it meanwhile.
+  public var runsOnConnection: Bool
 
   /// No metadata, no deadline of its own.
   public init(
-    metadata: Metadata = Metadata(), timeout: Duration? = nil, maxMessageBytes: Int? = nil
+    metadata: Metadata = Metadata(), timeout: Duration? = nil, maxMessageBytes: Int? = nil,
+    runsOnConnection: Bool = false
   ) {
     self.metadata = metadata
     self.timeout = timeout
     self.maxMessageBytes = maxMessageBytes
+    self.runsOnConnection = runsOnConnection
   }
 }

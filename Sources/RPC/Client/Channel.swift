@@ -69,7 +69,10 @@ final class Channel: CallChannel {
     let deadline = try deadline(of: options)
     let call = try await open(method.path, options, deadline: deadline)
     do {
-      let result = try await body(MessageWriter(call), MessageReader(call))
+      let executor = options.runsOnConnection ? call.connection.bytes.executor : nil
+      let result = try await withTaskExecutorPreference(executor) {
+        try await body(MessageWriter(call), MessageReader(call))
+      }
       call.connection.abandon(call, RPCError(.cancelled, "the caller has what it wants"))
       return result
     } catch {
