@@ -82,13 +82,17 @@ interop: setup ## Runs the C harness against the Swift servers and the Swift cli
 	$(SWIFT) build --product holdfast $(SWIFT_FLAGS)
 	Tests/Interop/run.sh
 
+.PHONY: example
+example: setup ## Builds and runs a package that uses the schemas and calls for a service of its own
+	Tests/Example/check "$(SWIFT)"
+
 .PHONY: format
 format: ## Formats the Swift sources in place
-	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Plugins
 
 .PHONY: lint
 lint: ## Checks the form of the Swift sources
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Plugins
 
 .PHONY: install
 install: build ## Installs the holdfast command under PREFIX (/usr/local)

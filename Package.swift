@@ -52,6 +52,8 @@ let package = Package(
     .library(name: "StoreClient", targets: ["StoreClient"]),
     .executable(name: "holdfast", targets: ["holdfast"]),
     .executable(name: "protoc-gen-holdfast", targets: ["protoc-gen-holdfast"]),
+    .plugin(name: "GenerateSwift", targets: ["GenerateSwift"]),
+    .plugin(name: "Generate", targets: ["Generate"]),
     // For the nested package Tests/Fuzz alone.
     .library(name: "_TestSchemas", targets: ["TestSchemas"]),
   ],
@@ -72,6 +74,17 @@ let package = Package(
     room("Schema", ["CProtobufC", "CSchemas", nioCore]),
     room("SchemaCodeGen", ["Schema", "CSchemas", "CProtobufC"]),
     program("protoc-gen-holdfast", ["SchemaCodeGen"]),
+    // For packages that use our schemas and calls: see Tests/Example.
+    .plugin(
+      name: "GenerateSwift", capability: .buildTool(), dependencies: ["protoc-gen-holdfast"]),
+    .plugin(
+      name: "Generate",
+      capability: .command(
+        intent: .custom(
+          verb: "generate", description: "Writes the C code of every target's schemas"),
+        permissions: [
+          .writeToPackageDirectory(reason: "the C code is written into the target C<Target>")
+        ])),
 
     // Calls.
     room("RPC", ["Schema", nioCore, deque]),
