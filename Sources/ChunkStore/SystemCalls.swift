@@ -136,7 +136,8 @@ enum SystemCalls {
       case ENOSPC, EDQUOT: .resourceExhausted
       default: .internal
       }
-    return StoreError(kind, "cannot \(verb) '\(path)': \(String(cString: strerror(code)))")
+    let fact = "cannot \(verb) '\(path)': \(String(cString: strerror(code)))"
+    return StoreError(kind, kind == .resourceExhausted ? "the disk is full: \(fact)" : fact)
   }
 
   /// Repeats a call that a signal interrupted.

@@ -68,6 +68,46 @@ final class RunningProcess: @unchecked Sendable {
     try pipe.fileHandleForWriting.close()
   }
 
+  /// Whether a process may be given a disk of its own.
+  static let canMountDisks: Bool = {
+    let probe = Process()
+    probe.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    probe.arguments = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    probe.standardError = FileHandle.nullDevice
+    guard (try? probe.run()) != nil else { return false }
+    probe.waitUntilExit()
+    return probe.terminationStatus == 0
+  }()
+
+  /// Starts `holdfast` with a disk of so many MiB at `folder` that it alone sees.
+  convenience init(
+    onDiskOf mebibytes: Int, at folder: String, _ arguments: [String], scratch: Scratch
+  ) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let script = "mount -t tmpfs -o size=\(mebibytes)m tmpfs '\(folder)' && exec \"$@\""
+    try self.init(
+      program: "/usr/bin/env",
+      ["unshare", "-rm", "sh", "-c", script, "sh", RunningProcess.holdfast] + arguments,
+      scratch: scratch)
+  }
+
+  /// The files that it has open, as the system names them.
+  var openFiles: [String] {
+    let folder = "/proc/\(pid)/fd"
+    let numbers = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return numbers.compactMap {
+      try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")
+    }
+  }
+
+  /// Whether it hasn't ended yet.
+  var isRunning: Bool { process.isRunning }
+
+  /// Sends it a signal and doesn't wait.
+  func send(_ signal: Int32) {
+    kill(pid, signal)
+  }
+
   /// Its number.
   var pid: Int32 { process.processIdentifier }
 

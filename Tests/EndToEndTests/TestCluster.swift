@@ -22,7 +22,7 @@ final class TestCluster: @unchecked Sendable {
     let cluster = try TestCluster()
     do {
       try await cluster.startDirectory()
-      for number in 1...nodes { try await cluster.startNode(number) }
+      for number in 0..<nodes { try await cluster.startNode(number + 1) }
       try await cluster.waitForNodes(up: nodes)
       try await body(cluster)
     } catch {
@@ -52,6 +52,27 @@ final class TestCluster: @unchecked Sendable {
       ], scratch: scratch)
     nodes[number] = process
     nodeAddresses[number] = try await Self.readyAddress(of: process)
+  }
+
+  /// Starts a node on a disk of its own with room for so many MiB, which goes when the process ends.
+  func startNode(_ number: Int, diskMebibytes: Int) async throws {
+    let process = try RunningProcess(
+      onDiskOf: diskMebibytes, at: scratch.path("disk-\(number)"),
+      ["node", "--data", scratch.path("disk-\(number)/node"), "--directory", address],
+      scratch: scratch)
+    nodes[number] = process
+    nodeAddresses[number] = try await Self.readyAddress(of: process)
+  }
+
+  /// Ends the Directory and starts an empty one on a small disk of its own.
+  func replaceDirectory(diskMebibytes: Int) async throws {
+    await killDirectory()
+    let process = try RunningProcess(
+      onDiskOf: diskMebibytes, at: scratch.path("disk-0"),
+      ["directory", "--data", scratch.path("disk-0/directory"), "--listen", address],
+      scratch: scratch)
+    directory = process
+    address = try await Self.readyAddress(of: process)
   }
 
   /// Ends the Directory as a crash does.

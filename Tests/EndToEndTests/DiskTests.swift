@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+
+/// Disks that fill up and commands that are broken off: nothing half done is left, and nothing lost.
+@Suite(.serialized) struct DiskTests {
+  @Test(
+    "a full node is passed over; when all are full, writes are refused and what is stored stays",
+    .enabled(if: RunningProcess.canMountDisks, "this system gives a test no disk of its own"))
+  func fullNodes() async throws {
+    try await TestCluster.with(nodes: 1) { cluster in
+      try await cluster.startNode(2, diskMebibytes: 24)
+      try await cluster.waitForNodes(up: 2)
+      let bytes = noise(9 << 20, seed: 7)
+      try cluster.scratch.write("in", bytes)
+      var stored: [String] = []
+      var refusal: RunningProcess.Outcome?
+      for number in 0..<6 where refusal == nil {
+        let put = try await cluster.run("put", "in", "file-\(number)")
+        if put.status == 0 { stored.append("file-\(number)") } else { refusal = put }
+      }
+      #expect(!stored.isEmpty)
+      #expect([69, 75].contains(refusal?.status), "six files of 9 MiB don't fit into 24 MiB twice")
+      #expect(refusal?.errors.contains("full") == true, "\(refusal?.errors ?? "")")
+      let single = try await cluster.run("put", "--class", "replica-1", "in", "single")
+      #expect(single.status == 0, "the other node has room: \(single.errors)")
+      for name in stored + ["single"] {
+        #expect(try await cluster.run("get", name, "-").output == bytes)
+      }
+      #expect(try await cluster.run("get", "file-\(stored.count)", "-").status == 66)
+    }
+  }
+
+  @Test(
+    "a Directory whose disk is full refuses new names and keeps the others",
+    .enabled(if: RunningProcess.canMountDisks, "this system gives a test no disk of its own"))
+  func fullDirectory() async throws {
+    try await TestCluster.with(nodes: 0) { cluster in
+      try await cluster.replaceDirectory(diskMebibytes: 1)
+      try await cluster.startNode(1)
+      try await cluster.waitForNodes(up: 1)
+      try cluster.scratch.write("in", [1, 2, 3])
+      var stored: [String] = []
+      var refusal: RunningProcess.Outcome?
+      while refusal == nil, stored.count < 1_000 {
+        let name = String(repeating: "k", count: 900) + "\(stored.count)"
+        let put = try await cluster.run("put", "--class", "replica-1", "in", name)
+        if put.status == 0 { stored.append(name) } else { refusal = put }
+      }
+      #expect(!stored.isEmpty)
+      #expect(refusal?.status == 75, "\(refusal?.errors ?? "")")
+      #expect(refusal?.errors.contains("disk is full") == true, "\(refusal?.errors ?? "")")
+      #expect(try await cluster.run("ls", "--json").objects.count == stored.count)
+      let last = try #require(stored.last)
+      #expect(try await cluster.run("get", last, "-").output == [1, 2, 3])
+    }
+  }
+
+  @Test("a download that is broken off leaves no file, and an older one as it was")
+  func interrupted() async throws {
+    try await TestCluster.with(nodes: 1) { cluster in
+      try cluster.scratch.write("in", noise(20 << 20, seed: 9))
+      try cluster.scratch.write("out", [7])
+      #expect(try await cluster.run("put", "--class", "replica-1", "in", "big").status == 0)
+      let names = try FileManager.default.contentsOfDirectory(atPath: cluster.scratch.root)
+      // The node stands still, so the download can't end before the signal.
+      cluster.nodes[1]?.send(SIGSTOP)
+      let get = try cluster.start(["get", "big", "out"])
+      while !get.openFiles.contains(where: { $0.hasPrefix(cluster.scratch.root + "/#") }) {
+        try #require(get.isRunning, "it began to write before it ended: \(get.errorText)")
+        await Task.yield()
+      }
+      #expect(await get.end(with: SIGINT) == -SIGINT)
+      cluster.nodes[1]?.send(SIGCONT)
+      #expect(cluster.scratch.read("out") == Data([7]))
+      let after = try FileManager.default.contentsOfDirectory(atPath: cluster.scratch.root)
+      #expect(Set(after).subtracting(names).allSatisfy { $0.hasPrefix("errors-") }, "\(after)")
+      #expect(try await cluster.run("get", "big", "out").status == 0)
+      #expect(cluster.scratch.read("out") == cluster.scratch.read("in"))
+    }
+  }
+}
