@@ -1,7 +1,6 @@
 public import CProtobufC
 
-// What generated `fill` functions put into C structs. A field's path is its full name, such as
-// `holdfast.v1.Name.key`.
+// What generated `fill` functions put into C structs.
 extension Arena {
   /// Memory for `count` values; throws when memory is out.
   @inlinable
@@ -17,44 +16,42 @@ extension Arena {
     SchemaError(.tooMuchMemory, message: "", text: "no memory left to encode in")
   }
 
-  /// A string field: its UTF-8 and a NUL. Throws when the string itself holds a NUL.
+  /// A string field.
   @inlinable
-  public func string(
-    _ value: String, _ path: StaticString
-  ) throws(SchemaError) -> UnsafeMutablePointer<CChar> {
-    let utf8 = value.utf8
-    let count = utf8.count
-    let memory = try values(UInt8.self, count + 1)
-    let copied: Void? = utf8.withContiguousStorageIfAvailable { bytes in
-      guard let start = bytes.baseAddress else { return }
-      memory.initialize(from: start, count: count)
+  public func string(_ value: String) throws(SchemaError) -> UnsafeMutablePointer<CChar> {
+    var value = value
+    // Whoever bridged it from elsewhere pays for it once; Swift's own strings are as they should be.
+    let result = value.withUTF8 { utf8 in
+      guard let memory = allocate(ArenaString.overhead + utf8.count) else {
+        return UnsafeMutablePointer<CChar>?.none
+      }
+      if let start = utf8.baseAddress {
+        (memory + MemoryLayout<Int>.size).copyMemory(from: start, byteCount: utf8.count)
+      }
+      return ArenaString.finish(memory, utf8.count)
     }
-    if copied == nil {
-      _ = UnsafeMutableBufferPointer(start: memory, count: count).update(from: utf8)
-    }
-    memory[count] = 0
-    guard !Self.hasNUL(memory, count) else { throw Self.nulInString(path) }
-    return UnsafeMutableRawPointer(memory).assumingMemoryBound(to: CChar.self)
+    guard let result else { throw Self.outOfMemory }
+    return result
   }
 
   /// A string field with presence: NULL when nil.
   @inlinable
   public func optionalString(
-    _ value: String?, _ path: StaticString
+    _ value: String?
   ) throws(SchemaError) -> UnsafeMutablePointer<CChar>? {
     guard let value else { return nil }
-    return try string(value, path)
+    return try string(value)
   }
 
   /// A repeated string field.
   @inlinable
   public func strings(
-    _ list: [String], _ path: StaticString
+    _ list: [String]
   ) throws(SchemaError) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? {
     guard !list.isEmpty else { return nil }
     let memory = try values(UnsafeMutablePointer<CChar>?.self, list.count)
     for index in list.indices {
-      (memory + index).initialize(to: try string(list[index], path))
+      (memory + index).initialize(to: try string(list[index]))
     }
     return memory
   }
@@ -199,36 +196,12 @@ extension Arena {
   public static func isOrdered(
     _ first: UnsafeMutablePointer<CChar>?, _ second: UnsafeMutablePointer<CChar>?
   ) -> Bool {
-    guard let first, let second else { return false }
-    return compare(first, second) < 0
+    ArenaString.utf8(first).lexicographicallyPrecedes(ArenaString.utf8(second))
   }
 
   /// The order of two entries' keys that are numbers or bools.
   @inlinable
   public static func isOrdered<Key: Comparable>(_ first: Key, _ second: Key) -> Bool {
     first < second
-  }
-
-  /// A float field. libprotobuf-c takes −0.0 for the default and leaves it out: it is added to the
-  /// message's unknown fields, which are packed as they are.
-  @inlinable
-  public func float<CStruct>(
-    _ value: Float, number: UInt32, of c: UnsafeMutablePointer<CStruct>
-  ) throws(SchemaError) -> Float {
-    if value == 0, value.sign == .minus {
-      try addUnknown(number, value, PROTOBUF_C_WIRE_TYPE_32BIT, to: c)
-    }
-    return value
-  }
-
-  /// A double field; see `float`.
-  @inlinable
-  public func double<CStruct>(
-    _ value: Double, number: UInt32, of c: UnsafeMutablePointer<CStruct>
-  ) throws(SchemaError) -> Double {
-    if value == 0, value.sign == .minus {
-      try addUnknown(number, value, PROTOBUF_C_WIRE_TYPE_64BIT, to: c)
-    }
-    return value
   }
 }

@@ -1,5 +1,3 @@
-public import CProtobufC
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -19,14 +17,10 @@ struct ArenaState {
   var blocks: UnsafeMutableRawPointer?
   /// Bytes of all blocks after the first.
   var grown = 0
-  /// Whether a request went beyond the budget.
-  var isSpent = false
   /// The most bytes that the blocks after the first may have.
   var budget: Int
   /// How deep the message that is being filled is nested; the outermost: 0.
   @usableFromInline var depth = 0
-  /// What libprotobuf-c allocates with; lies behind this state.
-  var allocator: UnsafeMutablePointer<ProtobufCAllocator>
 }
 
 /// Memory for the C structs of one message: allocated by moving a pointer, freed at once.
@@ -58,16 +52,10 @@ public struct Arena: ~Copyable {
   init(budget: Int) {
     let block = FirstBlock.take(Self.firstBlockSize)
     state = block.bindMemory(to: ArenaState.self, capacity: 1)
-    let allocator = (block + MemoryLayout<ArenaState>.stride)
-      .bindMemory(to: ProtobufCAllocator.self, capacity: 1)
-    allocator.initialize(
-      to: ProtobufCAllocator(
-        alloc: { Arena.allocate(state: $0, byteCount: $1) }, free: { _, _ in },
-        allocator_data: block))
     state.initialize(
       to: ArenaState(
-        next: UnsafeMutableRawPointer(allocator + 1), end: block + Self.firstBlockSize,
-        budget: budget, allocator: allocator))
+        next: UnsafeMutableRawPointer(state + 1), end: block + Self.firstBlockSize,
+        budget: budget))
   }
 
   deinit {
@@ -88,13 +76,10 @@ public struct Arena: ~Copyable {
     return next
   }
 
-  /// The same, for libprotobuf-c.
-  private static func allocate(
-    state: UnsafeMutableRawPointer?, byteCount: Int
+  /// The same, for the decoder and the encoder.
+  static func allocate(
+    _ state: UnsafeMutablePointer<ArenaState>, _ byteCount: Int
   ) -> UnsafeMutableRawPointer? {
-    guard let state = state?.assumingMemoryBound(to: ArenaState.self), byteCount >= 0 else {
-      return nil
-    }
     let next = state.pointee.next
     guard byteCount <= state.pointee.end - next - 7 else { return grow(state, byteCount) }
     state.pointee.next = next + ((byteCount + 7) & ~7)
@@ -114,10 +99,7 @@ public struct Arena: ~Copyable {
     let header = 16
     let (padded, overflow) = byteCount.addingReportingOverflow(header + 8)
     let left = state.pointee.budget - state.pointee.grown
-    guard !overflow, padded <= left else {
-      state.pointee.isSpent = true
-      return nil
-    }
+    guard !overflow, padded <= left else { return nil }
     let doubled = min(max(2 * firstBlockSize, state.pointee.grown), greatestBlockSize)
     let size = max(padded, min(doubled, left))
     guard let block = malloc(size) else { return nil }
@@ -133,23 +115,6 @@ public struct Arena: ~Copyable {
     return block + header
   }
 
-  /// Unpacks checked input; throws when libprotobuf-c refuses it or the budget is spent.
-  @usableFromInline
-  func unpacked(
-    _ input: UnsafeRawBufferPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>
-  ) throws(SchemaError) -> UnsafeRawPointer {
-    let start = input.baseAddress ?? UnsafeRawPointer(state)
-    if let message = protobuf_c_message_unpack(
-      descriptor, state.pointee.allocator, input.count,
-      start.assumingMemoryBound(to: UInt8.self))
-    {
-      return UnsafeRawPointer(message)
-    }
-    let name = descriptor.pointee.name.map { String(cString: $0) } ?? ""
-    throw state.pointee.isSpent
-      ? SchemaError(.tooMuchMemory, message: name, text: "takes more memory than is allowed")
-      : SchemaError(.refused, message: name, text: "libprotobuf-c can't unpack it")
-  }
 }
 
 /// The block that each thread keeps for its next arena.

@@ -7,14 +7,13 @@ public enum CFields {
   /// A string field.
   @inlinable
   public static func string(_ field: UnsafePointer<CChar>?) -> String {
-    guard let field else { return "" }
-    return String(cString: field)
+    String(decoding: ArenaString.utf8(field), as: UTF8.self)
   }
 
   /// A string field with presence: nil when NULL.
   @inlinable
   public static func optionalString(_ field: UnsafePointer<CChar>?) -> String? {
-    field.map { String(cString: $0) }
+    field.map { string($0) }
   }
 
   /// A repeated string field.

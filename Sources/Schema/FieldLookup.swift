@@ -45,27 +45,16 @@ struct SeenFields {
   private var first: UInt64 = 0
   /// The bits of the fields after the first 64; empty for a message with fewer.
   private var more: [UInt64]
-  /// How many different fields have been seen.
-  private(set) var count = 0
 
   init(count: Int) {
     more = count > 64 ? [UInt64](repeating: 0, count: (count - 1) / 64) : []
   }
 
-  /// Marks a field; true when it was marked before.
+  /// Marks a field.
   @inline(__always)
-  mutating func insert(_ index: Int) -> Bool {
+  mutating func insert(_ index: Int) {
     let bit: UInt64 = 1 << UInt64(index & 63)
-    let again: Bool
-    if index < 64 {
-      again = first & bit != 0
-      first |= bit
-    } else {
-      again = more[index / 64 - 1] & bit != 0
-      more[index / 64 - 1] |= bit
-    }
-    if !again { count += 1 }
-    return again
+    if index < 64 { first |= bit } else { more[index / 64 - 1] |= bit }
   }
 
   /// Whether a field has been marked.

@@ -41,73 +41,48 @@ extension Message {
   static func decode(
     _ input: UnsafeRawBufferPointer, bodyCount: Int, limits: DecodingLimits
   ) throws(SchemaError) -> (Self, Range<Int>?) {
-    let plan = try checkInput(
-      input, cDescriptor, bodyField: bodyField, bodyCount: bodyCount, limits: limits)
-    let head = UnsafeRawBufferPointer(rebasing: input[..<plan.headCount])
-    let message = try Arena.with(budget: plan.budget) { arena throws(SchemaError) in
-      Self(reading: try arena.unpacked(head, cDescriptor).assumingMemoryBound(to: CStruct.self))
+    try Arena.with(budget: limits.memory) { arena throws(SchemaError) in
+      let (c, inlineBody) = try arena.decoded(
+        input, cDescriptor, bodyField: bodyField, bodyCount: bodyCount, limits: limits)
+      return (Self(reading: c.assumingMemoryBound(to: CStruct.self)), inlineBody)
     }
-    return (message, plan.inlineBody)
   }
 }
 
-/// What the check of an input found.
-@usableFromInline
-struct DecodingPlan {
-  /// The bytes from the input's start that libprotobuf-c has to unpack.
-  @usableFromInline var headCount: Int
-  /// Where the inline body lies that ends the input; nil when none does.
-  @usableFromInline var inlineBody: Range<Int>?
-  /// The memory that unpacking may take, in bytes.
-  @usableFromInline var budget: Int
+extension Arena {
+  /// Decodes a message into its C struct: gives the struct, and where in the input the inline body lies
+  /// that ends it (nil when none does).
+  @usableFromInline
+  func decoded(
+    _ input: UnsafeRawBufferPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>,
+    bodyField: UInt32?, bodyCount: Int, limits: DecodingLimits
+  ) throws(SchemaError) -> (UnsafeRawPointer, Range<Int>?) {
+    var decoder = WireDecoder(arena: state, depth: limits.depth, bodyField: bodyField)
+    guard input.count <= limits.bytes else {
+      throw decoder.fault(
+        .tooLarge, descriptor, nil, "\(input.count) bytes are more than \(limits.bytes)")
+    }
+    var count = input.count
+    if bodyCount > 0 {
+      count = try countWithoutSuffix(
+        input, descriptor, bodyField: bodyField, bodyCount: bodyCount, decoder)
+    }
+    let message = try decoder.newMessage(descriptor)
+    // No bytes may have no address.
+    let start = (input.baseAddress ?? UnsafeRawPointer(state)).assumingMemoryBound(to: UInt8.self)
+    try decoder.decode(into: message, descriptor, start, start + count, level: 1)
+    let body = decoder.inlineBody.map { $0.lowerBound - start..<$0.upperBound - start }
+    return (UnsafeRawPointer(message), bodyCount == 0 ? body : nil)
+  }
 }
-
-/// Checks a message's bytes before they are unpacked, and finds its body.
-@usableFromInline
-func checkInput(
-  _ input: UnsafeRawBufferPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>,
-  bodyField: UInt32?, bodyCount: Int, limits: DecodingLimits
-) throws(SchemaError) -> DecodingPlan {
-  var check = WireCheck(memory: limits.memory, depth: limits.depth, bodyField: bodyField)
-  guard input.count <= limits.bytes else {
-    throw check.fault(
-      .tooLarge, descriptor, nil, "\(input.count) bytes are more than \(limits.bytes)")
-  }
-  var headCount = input.count
-  if bodyCount > 0 {
-    headCount = try countWithoutSuffix(
-      input, descriptor, bodyField: bodyField, bodyCount: bodyCount, check)
-  }
-  // The arena gives out what the check counted; twice as much covers the ends of its blocks.
-  let budget = limits.memory.multipliedReportingOverflow(by: 2)
-  var plan = DecodingPlan(
-    headCount: headCount, inlineBody: nil, budget: budget.overflow ? .max : budget.partialValue)
-  guard let start = input.baseAddress?.assumingMemoryBound(to: UInt8.self), headCount > 0 else {
-    _ = try check.message(descriptor, emptyInput, emptyInput, level: 1)
-    return plan
-  }
-  try check.message(descriptor, start, start + headCount, level: 1)
-  if bodyCount == 0, let body = check.body, body.field.upperBound == start + headCount {
-    plan.headCount = body.field.lowerBound - start
-    plan.inlineBody = (body.bytes.lowerBound - start)..<(body.bytes.upperBound - start)
-  }
-  return plan
-}
-
-/// A place for a message without bytes.
-private nonisolated(unsafe) let emptyInput: UnsafePointer<UInt8> = {
-  let place = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
-  place.initialize(to: 0)
-  return UnsafePointer(place)
-}()
 
 /// The message part's length without the body's tag and length, which must end it.
 private func countWithoutSuffix(
   _ input: UnsafeRawBufferPointer, _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>,
-  bodyField: UInt32?, bodyCount: Int, _ check: WireCheck
+  bodyField: UInt32?, bodyCount: Int, _ decoder: WireDecoder
 ) throws(SchemaError) -> Int {
   guard let bodyField else {
-    throw check.fault(.bodyMismatch, descriptor, nil, "a body for a message that has none")
+    throw decoder.fault(.bodyMismatch, descriptor, nil, "a body for a message that has none")
   }
   let suffix = BodySuffix(field: bodyField, count: bodyCount)
   let matches = withUnsafeTemporaryAllocation(
@@ -121,7 +96,7 @@ private func countWithoutSuffix(
     return length
   }
   guard let matches else {
-    throw check.fault(
+    throw decoder.fault(
       .bodyMismatch, descriptor, nil,
       "the message doesn't end with the tag and length of its body of \(bodyCount) bytes")
   }

@@ -6,7 +6,7 @@ extension Message {
   /// are the message as plain protobuf.
   ///
   /// When there is a body, what is appended ends with the body field's tag and length. Throws
-  /// when a string holds a NUL or messages are nested deeper than 100; nothing is appended then.
+  /// when messages are nested deeper than 100 or it has more than 2 GiB; nothing is appended then.
   @inlinable
   @discardableResult
   public func encode(into buffer: inout ByteBuffer) throws(SchemaError) -> Body {
@@ -14,7 +14,7 @@ extension Message {
     try Arena.with { arena throws(SchemaError) in
       let memory = try arena.values(CStruct.self, 1)
       try fill(memory, in: arena)
-      appendPacked(memory, to: &buffer, bodyField: Self.bodyField, bodyCount: body.count)
+      try arena.appendPacked(memory, to: &buffer, bodyField: Self.bodyField, bodyCount: body.count)
     }
     return body
   }
@@ -29,21 +29,26 @@ extension Message {
   }
 }
 
-/// Packs a filled C struct into the buffer, and after it the tag and length of a body that isn't
-/// empty.
-@usableFromInline
-func appendPacked(
-  _ filled: UnsafeMutableRawPointer, to buffer: inout ByteBuffer, bodyField: UInt32?,
-  bodyCount: Int
-) {
-  let message = UnsafePointer(filled.assumingMemoryBound(to: ProtobufCMessage.self))
-  let packed = protobuf_c_message_get_packed_size(message)
-  buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: packed + BodySuffix.greatestLength) {
-    guard let start = $0.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
-    let written = protobuf_c_message_pack(message, start)
-    guard let bodyField, bodyCount > 0 else { return written }
-    let suffix = BodySuffix(field: bodyField, count: bodyCount)
-    return written + suffix.write(to: start + written)
+extension Arena {
+  /// Packs a filled C struct into the buffer, and after it the tag and length of a body that isn't
+  /// empty.
+  @usableFromInline
+  func appendPacked(
+    _ filled: UnsafeMutableRawPointer, to buffer: inout ByteBuffer, bodyField: UInt32?,
+    bodyCount: Int
+  ) throws(SchemaError) {
+    var encoder = WireEncoder(arena: state)
+    let length = try encoder.measure(filled)
+    encoder.rewind()
+    buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length + BodySuffix.greatestLength) {
+      guard let start = $0.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+      var end = start
+      encoder.write(filled, to: &end)
+      assert(end - start == length, "what was measured is what is written")
+      guard let bodyField, bodyCount > 0 else { return length }
+      let suffix = BodySuffix(field: bodyField, count: bodyCount)
+      return length + suffix.write(to: end)
+    }
   }
 }
 

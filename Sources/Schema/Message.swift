@@ -4,8 +4,8 @@ public import CProtobufC
 ///
 /// Its way to the wire leads through the C struct that `protoc-c` makes of the same message: encoding
 /// fills the struct in an arena and packs it once into the buffer that is sent; decoding checks the
-/// input, unpacks it into an arena and builds the value from the struct. Fields that the schema
-/// doesn't know are dropped.
+/// input, fills the struct from it in an arena and builds the value from that. Fields that the schema
+/// doesn't know are kept.
 public protocol Message: Sendable, Hashable, Codable, JSONMappable {
   /// The C struct that protoc-c generates for the message.
   associatedtype CStruct
@@ -19,13 +19,15 @@ public protocol Message: Sendable, Hashable, Codable, JSONMappable {
   /// The body: bulk bytes that our framing carries after the message, uncopied. Always empty for a
   /// message without a body field.
   var messageBody: Body { get set }
+  /// Fields that the schema doesn't know, such as those of a newer one: written again as they came.
+  var unknownFields: UnknownFields { get set }
 
   /// The message with every field at its default.
   init()
 
   /// Initializes the C struct and sets its fields; what they point to lies in the arena.
   ///
-  /// Throws when a string holds a NUL or messages are nested too deep. For generated code.
+  /// Throws when messages are nested too deep. For generated code.
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError)
 
   /// Copies every field out of a C struct that was unpacked from checked input. For generated code.

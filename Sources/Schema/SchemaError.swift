@@ -7,22 +7,15 @@ public struct SchemaError: Error, Sendable, Hashable, CustomStringConvertible {
   public enum Code: String, Sendable, Hashable, CaseIterable {
     /// The input ends in the middle of a field, or a length says more than there is.
     case truncated
-    /// A tag with field number 0 or above 2^29 - 1, with an unknown wire type, or too long.
+    /// A tag with field number 0 or above 2^29 - 1, with an unknown wire type, too long, or the end of a
+    /// group that did not begin.
     case invalidTag
     /// A number of more than ten bytes.
     case invalidVarint
-    /// A group, which proto3 doesn't know.
-    case group
-    /// A known field with another wire type than its own.
-    case wrongWireType
     /// A packed field whose length is no multiple of its elements'.
     case invalidPacked
     /// A string that isn't UTF-8.
     case invalidUTF8
-    /// A string with a NUL, which the C structs can't carry.
-    case nulInString
-    /// A singular message field given twice, which libprotobuf-c can't merge rightly.
-    case repeatedMessage
     /// A required field of a proto2 message is absent.
     case missingField
     /// Messages nested deeper than the limit.
@@ -33,8 +26,6 @@ public struct SchemaError: Error, Sendable, Hashable, CustomStringConvertible {
     case tooMuchMemory
     /// A body for a message without a body field, or one that doesn't fit the message's end.
     case bodyMismatch
-    /// libprotobuf-c refused what the checks had passed.
-    case refused
     /// JSON that doesn't fit the message.
     case invalidJSON
   }
@@ -59,17 +50,5 @@ public struct SchemaError: Error, Sendable, Hashable, CustomStringConvertible {
   /// `holdfast.v1.Name.key: not UTF-8 (invalidUTF8)`.
   public var description: String {
     "\(message)\(field.map { ".\($0)" } ?? ""): \(text) (\(code.rawValue))"
-  }
-}
-
-extension SchemaError {
-  /// An error of the field with this full name, such as `holdfast.v1.Name.key`.
-  @usableFromInline
-  init(_ code: Code, path: StaticString, text: String) {
-    let full = path.description
-    let dot = full.lastIndex(of: ".")
-    self.init(
-      code, message: dot.map { String(full[..<$0]) } ?? "",
-      field: dot.map { String(full[full.index(after: $0)...]) } ?? full, text: text)
   }
 }

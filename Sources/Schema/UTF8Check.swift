@@ -1,51 +1,42 @@
 /// Checks strings that come from outside: UTF-8 as Unicode defines it (no overlong forms, no
-/// surrogates, nothing above U+10FFFF), and no NUL.
+/// surrogates, nothing above U+10FFFF).
 enum UTF8Check {
-  enum Result {
-    case valid
-    case nul
-    case invalid
-  }
-
   private static let highBits: UInt64 = 0x8080_8080_8080_8080
-  private static let lowBits: UInt64 = 0x0101_0101_0101_0101
 
   /// Checks `count` bytes; eight at a time while they are ASCII.
   @inline(__always)
-  static func check(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Result {
+  static func isValid(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
     var index = 0
     while index + 8 <= count {
       let word = UnsafeRawPointer(bytes + index).loadUnaligned(as: UInt64.self)
-      // No byte has its high bit, and none is zero.
-      guard (word | (word &- lowBits)) & highBits == 0 else { break }
+      guard word & highBits == 0 else { break }
       index += 8
     }
-    while index < count, bytes[index] &- 1 < 0x7f { index += 1 }
-    return index == count ? .valid : checkRest(bytes, index, count)
+    while index < count, bytes[index] < 0x80 { index += 1 }
+    return index == count || isRestValid(bytes, index, count)
   }
 
   /// Checks the bytes from the first one that isn't plain ASCII.
   @inline(never)
-  private static func checkRest(
+  private static func isRestValid(
     _ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int
-  ) -> Result {
+  ) -> Bool {
     var index = start
     while index < count {
       let byte = bytes[index]
-      if byte == 0 { return .nul }
       if byte < 0x80 {
         index += 1
         continue
       }
       guard let (length, range) = sequence(byte), index + length <= count,
         range.contains(bytes[index + 1])
-      else { return .invalid }
+      else { return false }
       for offset in 2..<max(length, 2) where bytes[index + offset] & 0xc0 != 0x80 {
-        return .invalid
+        return false
       }
       index += length
     }
-    return .valid
+    return true
   }
 
   /// A sequence's length in bytes and the range of its second byte, by its first; nil when no

@@ -1,9 +1,8 @@
-import CProtobufC
+public import CProtobufC
 
 /// Fields of a message that its schema doesn't know, as they stood on the wire.
 ///
-/// Kept only for messages that others may extend: an extension's fields come and go this way. They
-/// have no form in JSON.
+/// A newer schema's fields come and go this way, and proto2's extensions. They have no form in JSON.
 public struct UnknownFields: Sendable, Hashable {
   /// One field.
   public struct Field: Sendable, Hashable {
@@ -11,7 +10,8 @@ public struct UnknownFields: Sendable, Hashable {
     public var number: UInt32
     /// Protobuf's number of its wire type.
     public var wireType: UInt32
-    /// What follows its tag: a varint, 4 or 8 bytes, or a length and so many bytes.
+    /// What follows its tag: a varint, 4 or 8 bytes, a length and so many bytes, or a group's fields
+    /// and the tag that ends it.
     public var bytes: [UInt8]
 
     /// Makes a field.
@@ -25,6 +25,9 @@ public struct UnknownFields: Sendable, Hashable {
   /// The fields, in the order of the wire.
   public var fields: [Field]
 
+  /// Whether there are none.
+  public var isEmpty: Bool { fields.isEmpty }
+
   /// These fields, or none.
   public init(_ fields: [Field] = []) {
     self.fields = fields
@@ -37,11 +40,18 @@ public struct UnknownFields: Sendable, Hashable {
 }
 
 extension Arena {
-  /// The fields that the schema doesn't know. Called last, once the others are set.
+  /// The fields that the schema doesn't know.
+  @inlinable
   public func unknownFields<CStruct>(
     _ unknown: UnknownFields, of c: UnsafeMutablePointer<CStruct>
   ) throws(SchemaError) {
-    guard !unknown.fields.isEmpty else { return }
+    if !unknown.isEmpty { try fillUnknownFields(unknown, of: c) }
+  }
+
+  @usableFromInline
+  func fillUnknownFields<CStruct>(
+    _ unknown: UnknownFields, of c: UnsafeMutablePointer<CStruct>
+  ) throws(SchemaError) {
     let fields = try values(ProtobufCMessageUnknownField.self, unknown.fields.count)
     for (place, field) in unknown.fields.enumerated() {
       let data = try bytes(field.bytes)
@@ -58,8 +68,14 @@ extension Arena {
 
 extension CFields {
   /// The fields that the schema doesn't know.
+  @inlinable
   public static func unknownFields<CStruct>(_ c: UnsafePointer<CStruct>) -> UnknownFields {
     let base = UnsafeRawPointer(c).assumingMemoryBound(to: ProtobufCMessage.self)
+    return base.pointee.n_unknown_fields == 0 ? UnknownFields() : readUnknownFields(base)
+  }
+
+  @usableFromInline
+  static func readUnknownFields(_ base: UnsafePointer<ProtobufCMessage>) -> UnknownFields {
     guard let fields = base.pointee.unknown_fields else { return UnknownFields() }
     return UnknownFields(
       (0..<Int(base.pointee.n_unknown_fields)).map { place in

@@ -14,9 +14,7 @@ extension MessageGenerator {
         case .oneof(let oneof): oneof.printFill(&out)
         }
       }
-      if message.isExtensible {
-        out.print("try arena.unknownFields(self.unknownFields, of: c)")
-      }
+      out.print("try arena.unknownFields(self.unknownFields, of: c)")
     }
   }
 
@@ -32,7 +30,7 @@ extension MessageGenerator {
         case .oneof(let oneof): oneof.printRead(&out)
         }
       }
-      if message.isExtensible { out.print("self.unknownFields = CFields.unknownFields(c)") }
+      out.print("self.unknownFields = CFields.unknownFields(c)")
     }
   }
 

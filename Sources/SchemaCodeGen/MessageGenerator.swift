@@ -91,18 +91,12 @@ struct MessageGenerator {
         out.print("\(visibility)var \(oneof.property): \(oneof.type)?")
       }
     }
-    if message.isExtensible {
-      out.print("/// Fields that the schema doesn't know: extensions.")
-      out.print("\(visibility)var unknownFields: UnknownFields")
-    }
-    if !members.isEmpty || message.isExtensible { out.print("") }
+    out.print("/// Fields that the schema doesn't know.")
+    out.print("\(visibility)var unknownFields = UnknownFields()", "")
   }
 
   private func printInits(_ out: inout CodePrinter) {
-    var arguments = members.map { (name: $0.name, type: $0.type, value: $0.defaultValue) }
-    if message.isExtensible {
-      arguments.append(("unknownFields", "UnknownFields", "UnknownFields()"))
-    }
+    let arguments = members.map { (name: $0.name, type: $0.type, value: $0.defaultValue) }
     out.print("/// Every field at its default.")
     guard let first = arguments.first else {
       out.print("\(visibility)init() {}")

@@ -42,7 +42,7 @@ struct Oneof {
         out.print("case .\(member.name)(let value)?:")
         out.indented { out in
           out.print("c.pointee.\(cCase) = .init(rawValue: \(member.field.number))")
-          let value = Property.toC(member.field, "value", path: member.path)
+          let value = Property.toC(member.field, "value")
           out.print("c.pointee.\(member.member) = \(value)")
         }
       }

@@ -1,10 +1,10 @@
 // What carries one value between Swift and C. `c` is the pointer to the C struct, `arena` its memory.
 extension Property {
   /// The C value of the Swift value `value`, which isn't optional unless the field's a pointer.
-  static func toC(_ field: SchemaField, _ value: String, path: String) -> String {
+  static func toC(_ field: SchemaField, _ value: String) -> String {
     switch field.kind {
     case .bool: "\(value) ? 1 : 0"
-    case .string: "try arena.string(\(value), \"\(path)\")"
+    case .string: "try arena.string(\(value))"
     case .bytes: field.isBody ? "try arena.body(\(value))" : "try arena.bytes(\(value))"
     case .enum: ".init(rawValue: .init(truncatingIfNeeded: \(value).rawValue))"
     case .message, .group: "try arena.message(\(value))"
@@ -27,18 +27,14 @@ extension Property {
   /// Prints what sets the field in the C struct.
   func printFill(_ out: inout CodePrinter, types: SchemaTypes) throws(GeneratorError) {
     switch shape {
-    case .plain where field.kind == .float || field.kind == .double:
-      let function = field.kind == .float ? "float" : "double"
-      out.print(
-        "c.pointee.\(member) = try arena.\(function)(self.\(name), number: \(field.number), of: c)")
     case .pointer where field.kind == .string:
-      out.print("c.pointee.\(member) = try arena.optionalString(self.\(name), \"\(path)\")")
+      out.print("c.pointee.\(member) = try arena.optionalString(self.\(name))")
     case .plain, .pointer:
-      out.print("c.pointee.\(member) = \(Self.toC(field, "self.\(name)", path: path))")
+      out.print("c.pointee.\(member) = \(Self.toC(field, "self.\(name)"))")
     case .optional:
       out.block("if let value = self.\(name)") { out in
         out.print("c.pointee.has_\(memberBase) = 1")
-        out.print("c.pointee.\(member) = \(Self.toC(field, "value", path: path))")
+        out.print("c.pointee.\(member) = \(Self.toC(field, "value"))")
       }
     case .repeated:
       out.print("c.pointee.n_\(memberBase) = self.\(name).count")
@@ -53,7 +49,7 @@ extension Property {
   private var listToC: String {
     switch field.kind {
     case .bool: "try arena.flags(self.\(name))"
-    case .string: "try arena.strings(self.\(name), \"\(path)\")"
+    case .string: "try arena.strings(self.\(name))"
     case .bytes: "try arena.bytesList(self.\(name))"
     case .enum: "try arena.enums(self.\(name))"
     case .message, .group: "try arena.messages(self.\(name))"
@@ -68,9 +64,8 @@ extension Property {
     let cType = CNames.type(field.typeName)
     let key = try Self.swiftType(entry.key, types)
     let value = try Self.swiftType(entry.value, types)
-    let isFloat = entry.value.kind == .float || entry.value.kind == .double
-    let keyToC = Self.toC(entry.key, "key", path: path)
-    let valueToC = Self.toC(entry.value, "value", path: path)
+    let keyToC = Self.toC(entry.key, "key")
+    let valueToC = Self.toC(entry.value, "value")
     out.print("c.pointee.n_\(memberBase) = self.\(name).count")
     out.print("c.pointee.\(member) = try arena.map(")
     out.indented { out in
@@ -82,12 +77,7 @@ extension Property {
     out.indented { out in
       out.print("\(CNames.functions(field.typeName))__init(c)")
       out.print("c.pointee.key = \(keyToC)")
-      if isFloat {
-        let function = entry.value.kind == .float ? "float" : "double"
-        out.print("c.pointee.value = try arena.\(function)(value, number: 2, of: c)")
-      } else {
-        out.print("c.pointee.value = \(valueToC)")
-      }
+      out.print("c.pointee.value = \(valueToC)")
     }
     out.print("}")
   }

@@ -40,8 +40,6 @@ struct SchemaMessage {
   var enums: [SchemaEnum]
   /// Whether it stands for the entries of a map field.
   var isMapEntry: Bool
-  /// Whether others may extend it: what it doesn't know is kept.
-  var isExtensible: Bool
   /// What the schema says of it.
   var comments: Comments
 }

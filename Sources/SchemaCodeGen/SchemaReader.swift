@@ -97,7 +97,7 @@ struct SchemaReader {
       name: proto.name ?? "", fullName: fullName, fields: fields, oneofs: oneofs,
       messages: try messages(proto.nestedType, inner, path + [Step.messageNested]),
       enums: enums(proto.enumType, inner, path + [Step.messageEnum]),
-      isMapEntry: proto.options?.mapEntry ?? false, isExtensible: !proto.extensionRange.isEmpty,
+      isMapEntry: proto.options?.mapEntry ?? false,
       comments: comments[path] ?? Comments())
   }
 

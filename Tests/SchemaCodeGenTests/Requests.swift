@@ -44,9 +44,10 @@ enum Requests {
     _ name: String, _ number: Int32 = 1, _ type: Field.TypeEnum = .int32, typeName: String? = nil,
     label: Field.Label = .optional, isBody: Bool = false
   ) -> Field {
-    let body = UnknownFields([.init(number: 50_700, wireType: 0, bytes: [1])])
+    var bodyOption = Google_Protobuf_FieldOptions()
+    bodyOption.unknownFields = UnknownFields([.init(number: 50_700, wireType: 0, bytes: [1])])
     return Field(
       name: name, number: number, label: label, type: type, typeName: typeName, jsonName: name,
-      options: isBody ? Google_Protobuf_FieldOptions(unknownFields: body) : nil)
+      options: isBody ? bodyOption : nil)
   }
 }

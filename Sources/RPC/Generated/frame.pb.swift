@@ -12,6 +12,8 @@ package import Schema
 package struct MetadataEntry: Message {
   package var key: String
   package var value: [UInt8]
+  /// Fields that the schema doesn't know.
+  package var unknownFields = UnknownFields()
 
   /// Every field at its default.
   package init() {
@@ -37,14 +39,16 @@ package struct MetadataEntry: Message {
   /// Sets the C struct's fields.
   package func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__rpc__metadata_entry__init(c)
-    c.pointee.key = try arena.string(self.key, "holdfast.rpc.MetadataEntry.key")
+    c.pointee.key = try arena.string(self.key)
     c.pointee.value = try arena.bytes(self.value)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   package init(reading c: UnsafePointer<CStruct>) {
     self.key = CFields.string(c.pointee.key)
     self.value = CFields.bytes(c.pointee.value)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -79,6 +83,8 @@ package struct CallMeta: Message {
   /// What is left of the call's deadline in microseconds. 0: no deadline.
   package var timeoutUs: UInt64
   package var metadata: [MetadataEntry]
+  /// Fields that the schema doesn't know.
+  package var unknownFields = UnknownFields()
 
   /// Every field at its default.
   package init() {
@@ -108,11 +114,12 @@ package struct CallMeta: Message {
   /// Sets the C struct's fields.
   package func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__rpc__call_meta__init(c)
-    c.pointee.method = try arena.string(self.method, "holdfast.rpc.CallMeta.method")
+    c.pointee.method = try arena.string(self.method)
     c.pointee.method_id = self.methodID
     c.pointee.timeout_us = self.timeoutUs
     c.pointee.n_metadata = self.metadata.count
     c.pointee.metadata = try arena.messages(self.metadata)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -121,6 +128,7 @@ package struct CallMeta: Message {
     self.methodID = c.pointee.method_id
     self.timeoutUs = c.pointee.timeout_us
     self.metadata = CFields.messages(c.pointee.metadata, c.pointee.n_metadata)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -155,6 +163,8 @@ package struct CallMeta: Message {
 /// The meta part of a HEAD frame: the metadata that comes before a call's first response.
 package struct HeadMeta: Message {
   package var metadata: [MetadataEntry]
+  /// Fields that the schema doesn't know.
+  package var unknownFields = UnknownFields()
 
   /// Every field at its default.
   package init() {
@@ -180,11 +190,13 @@ package struct HeadMeta: Message {
     holdfast__rpc__head_meta__init(c)
     c.pointee.n_metadata = self.metadata.count
     c.pointee.metadata = try arena.messages(self.metadata)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   package init(reading c: UnsafePointer<CStruct>) {
     self.metadata = CFields.messages(c.pointee.metadata, c.pointee.n_metadata)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -216,6 +228,8 @@ package struct EndMeta: Message {
   package var metadata: [MetadataEntry]
   /// Typed details of the error: a serialized `google.rpc.Status`, or empty.
   package var details: [UInt8]
+  /// Fields that the schema doesn't know.
+  package var unknownFields = UnknownFields()
 
   /// Every field at its default.
   package init() {
@@ -246,10 +260,11 @@ package struct EndMeta: Message {
   package func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__rpc__end_meta__init(c)
     c.pointee.code = self.code
-    c.pointee.message = try arena.string(self.message, "holdfast.rpc.EndMeta.message")
+    c.pointee.message = try arena.string(self.message)
     c.pointee.n_metadata = self.metadata.count
     c.pointee.metadata = try arena.messages(self.metadata)
     c.pointee.details = try arena.bytes(self.details)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -258,6 +273,7 @@ package struct EndMeta: Message {
     self.message = CFields.string(c.pointee.message)
     self.metadata = CFields.messages(c.pointee.metadata, c.pointee.n_metadata)
     self.details = CFields.bytes(c.pointee.details)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

@@ -46,6 +46,8 @@ public import CSchemas
 /// files it parses.
 public struct Google_Protobuf_FileDescriptorSet: Message {
   public var file: [Google_Protobuf_FileDescriptorProto]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -72,12 +74,14 @@ public struct Google_Protobuf_FileDescriptorSet: Message {
     google__protobuf__file_descriptor_set__init(c)
     c.pointee.n_file = self.file.count
     c.pointee.file = try arena.messages(self.file)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.file = CFields.messages(c.pointee.file, c.pointee.n_file)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -126,6 +130,8 @@ public struct Google_Protobuf_FileDescriptorProto: Message {
   /// The syntax of the proto file.
   /// The supported values are "proto2" and "proto3".
   public var syntax: String?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -172,10 +178,10 @@ public struct Google_Protobuf_FileDescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__file_descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.FileDescriptorProto.name")
-    c.pointee.package = try arena.optionalString(self.package, "google.protobuf.FileDescriptorProto.package")
+    c.pointee.name = try arena.optionalString(self.name)
+    c.pointee.package = try arena.optionalString(self.package)
     c.pointee.n_dependency = self.dependency.count
-    c.pointee.dependency = try arena.strings(self.dependency, "google.protobuf.FileDescriptorProto.dependency")
+    c.pointee.dependency = try arena.strings(self.dependency)
     c.pointee.n_public_dependency = self.publicDependency.count
     c.pointee.public_dependency = try arena.list(self.publicDependency)
     c.pointee.n_weak_dependency = self.weakDependency.count
@@ -190,7 +196,8 @@ public struct Google_Protobuf_FileDescriptorProto: Message {
     c.pointee.`extension` = try arena.messages(self.`extension`)
     c.pointee.options = try arena.message(self.options)
     c.pointee.source_code_info = try arena.message(self.sourceCodeInfo)
-    c.pointee.syntax = try arena.optionalString(self.syntax, "google.protobuf.FileDescriptorProto.syntax")
+    c.pointee.syntax = try arena.optionalString(self.syntax)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -208,6 +215,7 @@ public struct Google_Protobuf_FileDescriptorProto: Message {
     self.options = CFields.message(c.pointee.options)
     self.sourceCodeInfo = CFields.message(c.pointee.source_code_info)
     self.syntax = CFields.optionalString(c.pointee.syntax)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -275,6 +283,8 @@ public struct Google_Protobuf_DescriptorProto: Message {
   /// Reserved field names, which may not be used by fields in the same message.
   /// A given name may only be reserved once.
   public var reservedName: [String]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -312,6 +322,8 @@ public struct Google_Protobuf_DescriptorProto: Message {
     /// Exclusive.
     public var end: Int32?
     public var options: Google_Protobuf_ExtensionRangeOptions?
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -349,6 +361,7 @@ public struct Google_Protobuf_DescriptorProto: Message {
         c.pointee.end = value
       }
       c.pointee.options = try arena.message(self.options)
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
@@ -357,6 +370,7 @@ public struct Google_Protobuf_DescriptorProto: Message {
       self.start = c.pointee.has_start != 0 ? c.pointee.start : nil
       self.end = c.pointee.has_end != 0 ? c.pointee.end : nil
       self.options = CFields.message(c.pointee.options)
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -390,6 +404,8 @@ public struct Google_Protobuf_DescriptorProto: Message {
     public var start: Int32?
     /// Exclusive.
     public var end: Int32?
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -424,6 +440,7 @@ public struct Google_Protobuf_DescriptorProto: Message {
         c.pointee.has_end = 1
         c.pointee.end = value
       }
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
@@ -431,6 +448,7 @@ public struct Google_Protobuf_DescriptorProto: Message {
     public init(reading c: UnsafePointer<CStruct>) {
       self.start = c.pointee.has_start != 0 ? c.pointee.start : nil
       self.end = c.pointee.has_end != 0 ? c.pointee.end : nil
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -465,7 +483,7 @@ public struct Google_Protobuf_DescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.DescriptorProto.name")
+    c.pointee.name = try arena.optionalString(self.name)
     c.pointee.n_field = self.field.count
     c.pointee.field = try arena.messages(self.field)
     c.pointee.n_extension = self.`extension`.count
@@ -482,7 +500,8 @@ public struct Google_Protobuf_DescriptorProto: Message {
     c.pointee.n_reserved_range = self.reservedRange.count
     c.pointee.reserved_range = try arena.messages(self.reservedRange)
     c.pointee.n_reserved_name = self.reservedName.count
-    c.pointee.reserved_name = try arena.strings(self.reservedName, "google.protobuf.DescriptorProto.reserved_name")
+    c.pointee.reserved_name = try arena.strings(self.reservedName)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -498,6 +517,7 @@ public struct Google_Protobuf_DescriptorProto: Message {
     self.options = CFields.message(c.pointee.options)
     self.reservedRange = CFields.messages(c.pointee.reserved_range, c.pointee.n_reserved_range)
     self.reservedName = CFields.strings(c.pointee.reserved_name, c.pointee.n_reserved_name)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -552,8 +572,8 @@ public struct Google_Protobuf_DescriptorProto: Message {
 public struct Google_Protobuf_ExtensionRangeOptions: Message {
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -562,11 +582,9 @@ public struct Google_Protobuf_ExtensionRangeOptions: Message {
 
   /// The fields given, the others at their defaults.
   public init(
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// protoc-c's struct of the message.
@@ -666,6 +684,8 @@ public struct Google_Protobuf_FieldDescriptorProto: Message {
   /// Proto2 optional fields do not set this flag, because they already indicate
   /// optional with `LABEL_OPTIONAL`.
   public var proto3Optional: Bool?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -865,7 +885,7 @@ public struct Google_Protobuf_FieldDescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__field_descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.FieldDescriptorProto.name")
+    c.pointee.name = try arena.optionalString(self.name)
     if let value = self.number {
       c.pointee.has_number = 1
       c.pointee.number = value
@@ -878,19 +898,20 @@ public struct Google_Protobuf_FieldDescriptorProto: Message {
       c.pointee.has_type = 1
       c.pointee.type = .init(rawValue: .init(truncatingIfNeeded: value.rawValue))
     }
-    c.pointee.type_name = try arena.optionalString(self.typeName, "google.protobuf.FieldDescriptorProto.type_name")
-    c.pointee.extendee = try arena.optionalString(self.extendee, "google.protobuf.FieldDescriptorProto.extendee")
-    c.pointee.default_value = try arena.optionalString(self.defaultValue, "google.protobuf.FieldDescriptorProto.default_value")
+    c.pointee.type_name = try arena.optionalString(self.typeName)
+    c.pointee.extendee = try arena.optionalString(self.extendee)
+    c.pointee.default_value = try arena.optionalString(self.defaultValue)
     if let value = self.oneofIndex {
       c.pointee.has_oneof_index = 1
       c.pointee.oneof_index = value
     }
-    c.pointee.json_name = try arena.optionalString(self.jsonName, "google.protobuf.FieldDescriptorProto.json_name")
+    c.pointee.json_name = try arena.optionalString(self.jsonName)
     c.pointee.options = try arena.message(self.options)
     if let value = self.proto3Optional {
       c.pointee.has_proto3_optional = 1
       c.pointee.proto3_optional = value ? 1 : 0
     }
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -907,6 +928,7 @@ public struct Google_Protobuf_FieldDescriptorProto: Message {
     self.jsonName = CFields.optionalString(c.pointee.json_name)
     self.options = CFields.message(c.pointee.options)
     self.proto3Optional = c.pointee.has_proto3_optional != 0 ? c.pointee.proto3_optional != 0 : nil
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -962,6 +984,8 @@ public struct Google_Protobuf_FieldDescriptorProto: Message {
 public struct Google_Protobuf_OneofDescriptorProto: Message {
   public var name: String?
   public var options: Google_Protobuf_OneofOptions?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -988,8 +1012,9 @@ public struct Google_Protobuf_OneofDescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__oneof_descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.OneofDescriptorProto.name")
+    c.pointee.name = try arena.optionalString(self.name)
     c.pointee.options = try arena.message(self.options)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -997,6 +1022,7 @@ public struct Google_Protobuf_OneofDescriptorProto: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.name = CFields.optionalString(c.pointee.name)
     self.options = CFields.message(c.pointee.options)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1032,6 +1058,8 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
   /// Reserved enum value names, which may not be reused. A given name may only
   /// be reserved once.
   public var reservedName: [String]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1064,6 +1092,8 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
     public var start: Int32?
     /// Inclusive.
     public var end: Int32?
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -1098,6 +1128,7 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
         c.pointee.has_end = 1
         c.pointee.end = value
       }
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
@@ -1105,6 +1136,7 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
     public init(reading c: UnsafePointer<CStruct>) {
       self.start = c.pointee.has_start != 0 ? c.pointee.start : nil
       self.end = c.pointee.has_end != 0 ? c.pointee.end : nil
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -1139,14 +1171,15 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__enum_descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.EnumDescriptorProto.name")
+    c.pointee.name = try arena.optionalString(self.name)
     c.pointee.n_value = self.value.count
     c.pointee.value = try arena.messages(self.value)
     c.pointee.options = try arena.message(self.options)
     c.pointee.n_reserved_range = self.reservedRange.count
     c.pointee.reserved_range = try arena.messages(self.reservedRange)
     c.pointee.n_reserved_name = self.reservedName.count
-    c.pointee.reserved_name = try arena.strings(self.reservedName, "google.protobuf.EnumDescriptorProto.reserved_name")
+    c.pointee.reserved_name = try arena.strings(self.reservedName)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1157,6 +1190,7 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
     self.options = CFields.message(c.pointee.options)
     self.reservedRange = CFields.messages(c.pointee.reserved_range, c.pointee.n_reserved_range)
     self.reservedName = CFields.strings(c.pointee.reserved_name, c.pointee.n_reserved_name)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1195,6 +1229,8 @@ public struct Google_Protobuf_EnumValueDescriptorProto: Message {
   public var name: String?
   public var number: Int32?
   public var options: Google_Protobuf_EnumValueOptions?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1223,12 +1259,13 @@ public struct Google_Protobuf_EnumValueDescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__enum_value_descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.EnumValueDescriptorProto.name")
+    c.pointee.name = try arena.optionalString(self.name)
     if let value = self.number {
       c.pointee.has_number = 1
       c.pointee.number = value
     }
     c.pointee.options = try arena.message(self.options)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1237,6 +1274,7 @@ public struct Google_Protobuf_EnumValueDescriptorProto: Message {
     self.name = CFields.optionalString(c.pointee.name)
     self.number = c.pointee.has_number != 0 ? c.pointee.number : nil
     self.options = CFields.message(c.pointee.options)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1267,6 +1305,8 @@ public struct Google_Protobuf_ServiceDescriptorProto: Message {
   public var name: String?
   public var method: [Google_Protobuf_MethodDescriptorProto]
   public var options: Google_Protobuf_ServiceOptions?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1295,10 +1335,11 @@ public struct Google_Protobuf_ServiceDescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__service_descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.ServiceDescriptorProto.name")
+    c.pointee.name = try arena.optionalString(self.name)
     c.pointee.n_method = self.method.count
     c.pointee.method = try arena.messages(self.method)
     c.pointee.options = try arena.message(self.options)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1307,6 +1348,7 @@ public struct Google_Protobuf_ServiceDescriptorProto: Message {
     self.name = CFields.optionalString(c.pointee.name)
     self.method = CFields.messages(c.pointee.method, c.pointee.n_method)
     self.options = CFields.message(c.pointee.options)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1348,6 +1390,8 @@ public struct Google_Protobuf_MethodDescriptorProto: Message {
   public var serverStreaming: Bool?
   /// What `serverStreaming` stands for when it is nil.
   public static var defaultServerStreaming: Bool { false }
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1382,9 +1426,9 @@ public struct Google_Protobuf_MethodDescriptorProto: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__method_descriptor_proto__init(c)
-    c.pointee.name = try arena.optionalString(self.name, "google.protobuf.MethodDescriptorProto.name")
-    c.pointee.input_type = try arena.optionalString(self.inputType, "google.protobuf.MethodDescriptorProto.input_type")
-    c.pointee.output_type = try arena.optionalString(self.outputType, "google.protobuf.MethodDescriptorProto.output_type")
+    c.pointee.name = try arena.optionalString(self.name)
+    c.pointee.input_type = try arena.optionalString(self.inputType)
+    c.pointee.output_type = try arena.optionalString(self.outputType)
     c.pointee.options = try arena.message(self.options)
     if let value = self.clientStreaming {
       c.pointee.has_client_streaming = 1
@@ -1394,6 +1438,7 @@ public struct Google_Protobuf_MethodDescriptorProto: Message {
       c.pointee.has_server_streaming = 1
       c.pointee.server_streaming = value ? 1 : 0
     }
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1405,6 +1450,7 @@ public struct Google_Protobuf_MethodDescriptorProto: Message {
     self.options = CFields.message(c.pointee.options)
     self.clientStreaming = c.pointee.has_client_streaming != 0 ? c.pointee.client_streaming != 0 : nil
     self.serverStreaming = c.pointee.has_server_streaming != 0 ? c.pointee.server_streaming != 0 : nil
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1579,8 +1625,8 @@ public struct Google_Protobuf_FileOptions: Message {
   /// The parser stores options it doesn't recognize here.
   /// See the documentation for the "Options" section above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1609,8 +1655,7 @@ public struct Google_Protobuf_FileOptions: Message {
     phpNamespace: String? = nil,
     phpMetadataNamespace: String? = nil,
     rubyPackage: String? = nil,
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.javaPackage = javaPackage
     self.javaOuterClassname = javaOuterClassname
@@ -1633,7 +1678,6 @@ public struct Google_Protobuf_FileOptions: Message {
     self.phpMetadataNamespace = phpMetadataNamespace
     self.rubyPackage = rubyPackage
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// Generated classes can be optimized for speed or code size.
@@ -1693,8 +1737,8 @@ public struct Google_Protobuf_FileOptions: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__file_options__init(c)
-    c.pointee.java_package = try arena.optionalString(self.javaPackage, "google.protobuf.FileOptions.java_package")
-    c.pointee.java_outer_classname = try arena.optionalString(self.javaOuterClassname, "google.protobuf.FileOptions.java_outer_classname")
+    c.pointee.java_package = try arena.optionalString(self.javaPackage)
+    c.pointee.java_outer_classname = try arena.optionalString(self.javaOuterClassname)
     if let value = self.javaMultipleFiles {
       c.pointee.has_java_multiple_files = 1
       c.pointee.java_multiple_files = value ? 1 : 0
@@ -1711,7 +1755,7 @@ public struct Google_Protobuf_FileOptions: Message {
       c.pointee.has_optimize_for = 1
       c.pointee.optimize_for = .init(rawValue: .init(truncatingIfNeeded: value.rawValue))
     }
-    c.pointee.go_package = try arena.optionalString(self.goPackage, "google.protobuf.FileOptions.go_package")
+    c.pointee.go_package = try arena.optionalString(self.goPackage)
     if let value = self.ccGenericServices {
       c.pointee.has_cc_generic_services = 1
       c.pointee.cc_generic_services = value ? 1 : 0
@@ -1736,13 +1780,13 @@ public struct Google_Protobuf_FileOptions: Message {
       c.pointee.has_cc_enable_arenas = 1
       c.pointee.cc_enable_arenas = value ? 1 : 0
     }
-    c.pointee.objc_class_prefix = try arena.optionalString(self.objcClassPrefix, "google.protobuf.FileOptions.objc_class_prefix")
-    c.pointee.csharp_namespace = try arena.optionalString(self.csharpNamespace, "google.protobuf.FileOptions.csharp_namespace")
-    c.pointee.swift_prefix = try arena.optionalString(self.swiftPrefix, "google.protobuf.FileOptions.swift_prefix")
-    c.pointee.php_class_prefix = try arena.optionalString(self.phpClassPrefix, "google.protobuf.FileOptions.php_class_prefix")
-    c.pointee.php_namespace = try arena.optionalString(self.phpNamespace, "google.protobuf.FileOptions.php_namespace")
-    c.pointee.php_metadata_namespace = try arena.optionalString(self.phpMetadataNamespace, "google.protobuf.FileOptions.php_metadata_namespace")
-    c.pointee.ruby_package = try arena.optionalString(self.rubyPackage, "google.protobuf.FileOptions.ruby_package")
+    c.pointee.objc_class_prefix = try arena.optionalString(self.objcClassPrefix)
+    c.pointee.csharp_namespace = try arena.optionalString(self.csharpNamespace)
+    c.pointee.swift_prefix = try arena.optionalString(self.swiftPrefix)
+    c.pointee.php_class_prefix = try arena.optionalString(self.phpClassPrefix)
+    c.pointee.php_namespace = try arena.optionalString(self.phpNamespace)
+    c.pointee.php_metadata_namespace = try arena.optionalString(self.phpMetadataNamespace)
+    c.pointee.ruby_package = try arena.optionalString(self.rubyPackage)
     c.pointee.n_uninterpreted_option = self.uninterpretedOption.count
     c.pointee.uninterpreted_option = try arena.messages(self.uninterpretedOption)
     try arena.unknownFields(self.unknownFields, of: c)
@@ -1933,8 +1977,8 @@ public struct Google_Protobuf_MessageOptions: Message {
   public var mapEntry: Bool?
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1947,15 +1991,13 @@ public struct Google_Protobuf_MessageOptions: Message {
     noStandardDescriptorAccessor: Bool? = nil,
     deprecated: Bool? = nil,
     mapEntry: Bool? = nil,
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.messageSetWireFormat = messageSetWireFormat
     self.noStandardDescriptorAccessor = noStandardDescriptorAccessor
     self.deprecated = deprecated
     self.mapEntry = mapEntry
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// protoc-c's struct of the message.
@@ -2120,8 +2162,8 @@ public struct Google_Protobuf_FieldOptions: Message {
   public static var defaultWeak: Bool { false }
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -2137,8 +2179,7 @@ public struct Google_Protobuf_FieldOptions: Message {
     unverifiedLazy: Bool? = nil,
     deprecated: Bool? = nil,
     weak: Bool? = nil,
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.ctype = ctype
     self.packed = packed
@@ -2148,7 +2189,6 @@ public struct Google_Protobuf_FieldOptions: Message {
     self.deprecated = deprecated
     self.weak = weak
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   public enum CType: OpenEnum {
@@ -2333,8 +2373,8 @@ public struct Google_Protobuf_FieldOptions: Message {
 public struct Google_Protobuf_OneofOptions: Message {
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -2343,11 +2383,9 @@ public struct Google_Protobuf_OneofOptions: Message {
 
   /// The fields given, the others at their defaults.
   public init(
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// protoc-c's struct of the message.
@@ -2407,8 +2445,8 @@ public struct Google_Protobuf_EnumOptions: Message {
   public static var defaultDeprecated: Bool { false }
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -2419,13 +2457,11 @@ public struct Google_Protobuf_EnumOptions: Message {
   public init(
     allowAlias: Bool? = nil,
     deprecated: Bool? = nil,
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.allowAlias = allowAlias
     self.deprecated = deprecated
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// protoc-c's struct of the message.
@@ -2498,8 +2534,8 @@ public struct Google_Protobuf_EnumValueOptions: Message {
   public static var defaultDeprecated: Bool { false }
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -2509,12 +2545,10 @@ public struct Google_Protobuf_EnumValueOptions: Message {
   /// The fields given, the others at their defaults.
   public init(
     deprecated: Bool? = nil,
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.deprecated = deprecated
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// protoc-c's struct of the message.
@@ -2578,8 +2612,8 @@ public struct Google_Protobuf_ServiceOptions: Message {
   public static var defaultDeprecated: Bool { false }
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -2589,12 +2623,10 @@ public struct Google_Protobuf_ServiceOptions: Message {
   /// The fields given, the others at their defaults.
   public init(
     deprecated: Bool? = nil,
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.deprecated = deprecated
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// protoc-c's struct of the message.
@@ -2661,8 +2693,8 @@ public struct Google_Protobuf_MethodOptions: Message {
   public static var defaultIdempotencyLevel: Google_Protobuf_MethodOptions.IdempotencyLevel { .idempotencyUnknown }
   /// The parser stores options it doesn't recognize here. See above.
   public var uninterpretedOption: [Google_Protobuf_UninterpretedOption]
-  /// Fields that the schema doesn't know: extensions.
-  public var unknownFields: UnknownFields
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -2673,13 +2705,11 @@ public struct Google_Protobuf_MethodOptions: Message {
   public init(
     deprecated: Bool? = nil,
     idempotencyLevel: Google_Protobuf_MethodOptions.IdempotencyLevel? = nil,
-    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = [],
-    unknownFields: UnknownFields = UnknownFields()
+    uninterpretedOption: [Google_Protobuf_UninterpretedOption] = []
   ) {
     self.deprecated = deprecated
     self.idempotencyLevel = idempotencyLevel
     self.uninterpretedOption = uninterpretedOption
-    self.unknownFields = unknownFields
   }
 
   /// Is this method side-effect-free (or safe in HTTP parlance), or idempotent,
@@ -2803,6 +2833,8 @@ public struct Google_Protobuf_UninterpretedOption: Message {
   public var doubleValue: Double?
   public var stringValue: [UInt8]?
   public var aggregateValue: String?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -2836,6 +2868,8 @@ public struct Google_Protobuf_UninterpretedOption: Message {
   public struct NamePart: Message {
     public var namePart: String
     public var isExtension: Bool
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -2862,8 +2896,9 @@ public struct Google_Protobuf_UninterpretedOption: Message {
     @inlinable
     public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
       google__protobuf__uninterpreted_option__name_part__init(c)
-      c.pointee.name_part = try arena.string(self.namePart, "google.protobuf.UninterpretedOption.NamePart.name_part")
+      c.pointee.name_part = try arena.string(self.namePart)
       c.pointee.is_extension = self.isExtension ? 1 : 0
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
@@ -2871,6 +2906,7 @@ public struct Google_Protobuf_UninterpretedOption: Message {
     public init(reading c: UnsafePointer<CStruct>) {
       self.namePart = CFields.string(c.pointee.name_part)
       self.isExtension = c.pointee.is_extension != 0
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -2911,7 +2947,7 @@ public struct Google_Protobuf_UninterpretedOption: Message {
     google__protobuf__uninterpreted_option__init(c)
     c.pointee.n_name = self.name.count
     c.pointee.name = try arena.messages(self.name)
-    c.pointee.identifier_value = try arena.optionalString(self.identifierValue, "google.protobuf.UninterpretedOption.identifier_value")
+    c.pointee.identifier_value = try arena.optionalString(self.identifierValue)
     if let value = self.positiveIntValue {
       c.pointee.has_positive_int_value = 1
       c.pointee.positive_int_value = value
@@ -2928,7 +2964,8 @@ public struct Google_Protobuf_UninterpretedOption: Message {
       c.pointee.has_string_value = 1
       c.pointee.string_value = try arena.bytes(value)
     }
-    c.pointee.aggregate_value = try arena.optionalString(self.aggregateValue, "google.protobuf.UninterpretedOption.aggregate_value")
+    c.pointee.aggregate_value = try arena.optionalString(self.aggregateValue)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -2941,6 +2978,7 @@ public struct Google_Protobuf_UninterpretedOption: Message {
     self.doubleValue = c.pointee.has_double_value != 0 ? c.pointee.double_value : nil
     self.stringValue = c.pointee.has_string_value != 0 ? CFields.bytes(c.pointee.string_value) : nil
     self.aggregateValue = CFields.optionalString(c.pointee.aggregate_value)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -3036,6 +3074,8 @@ public struct Google_Protobuf_SourceCodeInfo: Message {
   ///   ignore those that it doesn't understand, as more types of locations could
   ///   be recorded in the future.
   public var location: [Google_Protobuf_SourceCodeInfo.Location]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -3130,6 +3170,8 @@ public struct Google_Protobuf_SourceCodeInfo: Message {
     public var leadingComments: String?
     public var trailingComments: String?
     public var leadingDetachedComments: [String]
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -3166,10 +3208,11 @@ public struct Google_Protobuf_SourceCodeInfo: Message {
       c.pointee.path = try arena.list(self.path)
       c.pointee.n_span = self.span.count
       c.pointee.span = try arena.list(self.span)
-      c.pointee.leading_comments = try arena.optionalString(self.leadingComments, "google.protobuf.SourceCodeInfo.Location.leading_comments")
-      c.pointee.trailing_comments = try arena.optionalString(self.trailingComments, "google.protobuf.SourceCodeInfo.Location.trailing_comments")
+      c.pointee.leading_comments = try arena.optionalString(self.leadingComments)
+      c.pointee.trailing_comments = try arena.optionalString(self.trailingComments)
       c.pointee.n_leading_detached_comments = self.leadingDetachedComments.count
-      c.pointee.leading_detached_comments = try arena.strings(self.leadingDetachedComments, "google.protobuf.SourceCodeInfo.Location.leading_detached_comments")
+      c.pointee.leading_detached_comments = try arena.strings(self.leadingDetachedComments)
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
@@ -3180,6 +3223,7 @@ public struct Google_Protobuf_SourceCodeInfo: Message {
       self.leadingComments = CFields.optionalString(c.pointee.leading_comments)
       self.trailingComments = CFields.optionalString(c.pointee.trailing_comments)
       self.leadingDetachedComments = CFields.strings(c.pointee.leading_detached_comments, c.pointee.n_leading_detached_comments)
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -3228,12 +3272,14 @@ public struct Google_Protobuf_SourceCodeInfo: Message {
     google__protobuf__source_code_info__init(c)
     c.pointee.n_location = self.location.count
     c.pointee.location = try arena.messages(self.location)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.location = CFields.messages(c.pointee.location, c.pointee.n_location)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -3262,6 +3308,8 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
   /// An Annotation connects some span of text in generated code to an element
   /// of its generating .proto file.
   public var annotation: [Google_Protobuf_GeneratedCodeInfo.Annotation]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -3288,6 +3336,8 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
     /// relates to the identified offset. The end offset should be one past
     /// the last relevant byte (so the length of the text = end - begin).
     public var end: Int32?
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -3320,7 +3370,7 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
       google__protobuf__generated_code_info__annotation__init(c)
       c.pointee.n_path = self.path.count
       c.pointee.path = try arena.list(self.path)
-      c.pointee.source_file = try arena.optionalString(self.sourceFile, "google.protobuf.GeneratedCodeInfo.Annotation.source_file")
+      c.pointee.source_file = try arena.optionalString(self.sourceFile)
       if let value = self.begin {
         c.pointee.has_begin = 1
         c.pointee.begin = value
@@ -3329,6 +3379,7 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
         c.pointee.has_end = 1
         c.pointee.end = value
       }
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
@@ -3338,6 +3389,7 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
       self.sourceFile = CFields.optionalString(c.pointee.source_file)
       self.begin = c.pointee.has_begin != 0 ? c.pointee.begin : nil
       self.end = c.pointee.has_end != 0 ? c.pointee.end : nil
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -3380,12 +3432,14 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
     google__protobuf__generated_code_info__init(c)
     c.pointee.n_annotation = self.annotation.count
     c.pointee.annotation = try arena.messages(self.annotation)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.annotation = CFields.messages(c.pointee.annotation, c.pointee.n_annotation)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

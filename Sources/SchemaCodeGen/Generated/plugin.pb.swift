@@ -59,6 +59,8 @@ package struct Google_Protobuf_Compiler_Version: Message {
   /// A suffix for alpha, beta or rc release, e.g., "alpha-1", "rc2". It should
   /// be empty for mainline stable releases.
   package var suffix: String?
+  /// Fields that the schema doesn't know.
+  package var unknownFields = UnknownFields()
 
   /// Every field at its default.
   package init() {
@@ -100,7 +102,8 @@ package struct Google_Protobuf_Compiler_Version: Message {
       c.pointee.has_patch = 1
       c.pointee.patch = value
     }
-    c.pointee.suffix = try arena.optionalString(self.suffix, "google.protobuf.compiler.Version.suffix")
+    c.pointee.suffix = try arena.optionalString(self.suffix)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -109,6 +112,7 @@ package struct Google_Protobuf_Compiler_Version: Message {
     self.minor = c.pointee.has_minor != 0 ? c.pointee.minor : nil
     self.patch = c.pointee.has_patch != 0 ? c.pointee.patch : nil
     self.suffix = CFields.optionalString(c.pointee.suffix)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -161,6 +165,8 @@ package struct Google_Protobuf_Compiler_CodeGeneratorRequest: Message {
   package var protoFile: [Google_Protobuf_FileDescriptorProto]
   /// The version number of protocol compiler.
   package var compilerVersion: Google_Protobuf_Compiler_Version?
+  /// Fields that the schema doesn't know.
+  package var unknownFields = UnknownFields()
 
   /// Every field at its default.
   package init() {
@@ -191,11 +197,12 @@ package struct Google_Protobuf_Compiler_CodeGeneratorRequest: Message {
   package func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__compiler__code_generator_request__init(c)
     c.pointee.n_file_to_generate = self.fileToGenerate.count
-    c.pointee.file_to_generate = try arena.strings(self.fileToGenerate, "google.protobuf.compiler.CodeGeneratorRequest.file_to_generate")
-    c.pointee.parameter = try arena.optionalString(self.parameter, "google.protobuf.compiler.CodeGeneratorRequest.parameter")
+    c.pointee.file_to_generate = try arena.strings(self.fileToGenerate)
+    c.pointee.parameter = try arena.optionalString(self.parameter)
     c.pointee.n_proto_file = self.protoFile.count
     c.pointee.proto_file = try arena.messages(self.protoFile)
     c.pointee.compiler_version = try arena.message(self.compilerVersion)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -204,6 +211,7 @@ package struct Google_Protobuf_Compiler_CodeGeneratorRequest: Message {
     self.parameter = CFields.optionalString(c.pointee.parameter)
     self.protoFile = CFields.messages(c.pointee.proto_file, c.pointee.n_proto_file)
     self.compilerVersion = CFields.message(c.pointee.compiler_version)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -252,6 +260,8 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
   /// This is a bitwise "or" of values from the Feature enum.
   package var supportedFeatures: UInt64?
   package var file: [Google_Protobuf_Compiler_CodeGeneratorResponse.File]
+  /// Fields that the schema doesn't know.
+  package var unknownFields = UnknownFields()
 
   /// Every field at its default.
   package init() {
@@ -364,6 +374,8 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
     /// point is used, this information will be appropriately offset and inserted
     /// into the code generation metadata for the generated files.
     package var generatedCodeInfo: Google_Protobuf_GeneratedCodeInfo?
+    /// Fields that the schema doesn't know.
+    package var unknownFields = UnknownFields()
 
     /// Every field at its default.
     package init() {
@@ -393,10 +405,11 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
     /// Sets the C struct's fields.
     package func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
       google__protobuf__compiler__code_generator_response__file__init(c)
-      c.pointee.name = try arena.optionalString(self.name, "google.protobuf.compiler.CodeGeneratorResponse.File.name")
-      c.pointee.insertion_point = try arena.optionalString(self.insertionPoint, "google.protobuf.compiler.CodeGeneratorResponse.File.insertion_point")
-      c.pointee.content = try arena.optionalString(self.content, "google.protobuf.compiler.CodeGeneratorResponse.File.content")
+      c.pointee.name = try arena.optionalString(self.name)
+      c.pointee.insertion_point = try arena.optionalString(self.insertionPoint)
+      c.pointee.content = try arena.optionalString(self.content)
       c.pointee.generated_code_info = try arena.message(self.generatedCodeInfo)
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
@@ -405,6 +418,7 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
       self.insertionPoint = CFields.optionalString(c.pointee.insertion_point)
       self.content = CFields.optionalString(c.pointee.content)
       self.generatedCodeInfo = CFields.message(c.pointee.generated_code_info)
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -446,13 +460,14 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
   /// Sets the C struct's fields.
   package func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     google__protobuf__compiler__code_generator_response__init(c)
-    c.pointee.error = try arena.optionalString(self.error, "google.protobuf.compiler.CodeGeneratorResponse.error")
+    c.pointee.error = try arena.optionalString(self.error)
     if let value = self.supportedFeatures {
       c.pointee.has_supported_features = 1
       c.pointee.supported_features = value
     }
     c.pointee.n_file = self.file.count
     c.pointee.file = try arena.messages(self.file)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -460,6 +475,7 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
     self.error = CFields.optionalString(c.pointee.error)
     self.supportedFeatures = c.pointee.has_supported_features != 0 ? c.pointee.supported_features : nil
     self.file = CFields.messages(c.pointee.file, c.pointee.n_file)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

@@ -16,6 +16,8 @@ public struct RegisterNodeRequest: Message {
   public var address: String
   public var zone: String
   public var statistics: WireNodeStatistics?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -49,10 +51,11 @@ public struct RegisterNodeRequest: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__register_node_request__init(c)
     c.pointee.node = self.node
-    c.pointee.cluster = try arena.string(self.cluster, "holdfast.v1.RegisterNodeRequest.cluster")
-    c.pointee.address = try arena.string(self.address, "holdfast.v1.RegisterNodeRequest.address")
-    c.pointee.zone = try arena.string(self.zone, "holdfast.v1.RegisterNodeRequest.zone")
+    c.pointee.cluster = try arena.string(self.cluster)
+    c.pointee.address = try arena.string(self.address)
+    c.pointee.zone = try arena.string(self.zone)
     c.pointee.statistics = try arena.message(self.statistics)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -63,6 +66,7 @@ public struct RegisterNodeRequest: Message {
     self.address = CFields.string(c.pointee.address)
     self.zone = CFields.string(c.pointee.zone)
     self.statistics = CFields.message(c.pointee.statistics)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -96,6 +100,8 @@ public struct RegisterNodeResponse: Message {
   /// The cluster that the node now belongs to, for good.
   public var cluster: String
   public var heartbeatIntervalUs: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -122,8 +128,9 @@ public struct RegisterNodeResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__register_node_response__init(c)
-    c.pointee.cluster = try arena.string(self.cluster, "holdfast.v1.RegisterNodeResponse.cluster")
+    c.pointee.cluster = try arena.string(self.cluster)
     c.pointee.heartbeat_interval_us = self.heartbeatIntervalUs
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -131,6 +138,7 @@ public struct RegisterNodeResponse: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.cluster = CFields.string(c.pointee.cluster)
     self.heartbeatIntervalUs = c.pointee.heartbeat_interval_us
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -161,6 +169,8 @@ public struct HeartbeatRequest: Message {
   public var statistics: WireNodeStatistics?
   /// The node is stopping cleanly and means to come back.
   public var leaving: Bool
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -192,6 +202,7 @@ public struct HeartbeatRequest: Message {
     c.pointee.node = self.node
     c.pointee.statistics = try arena.message(self.statistics)
     c.pointee.leaving = self.leaving ? 1 : 0
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -200,6 +211,7 @@ public struct HeartbeatRequest: Message {
     self.node = c.pointee.node
     self.statistics = CFields.message(c.pointee.statistics)
     self.leaving = c.pointee.leaving != 0
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -228,6 +240,8 @@ public struct HeartbeatRequest: Message {
 public struct HeartbeatResponse: Message {
   /// The groups this node belongs to whose epoch rose since the last answer.
   public var groups: [WirePlacementGroup]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -254,12 +268,14 @@ public struct HeartbeatResponse: Message {
     holdfast__v1__heartbeat_response__init(c)
     c.pointee.n_groups = self.groups.count
     c.pointee.groups = try arena.messages(self.groups)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.groups = CFields.messages(c.pointee.groups, c.pointee.n_groups)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -292,6 +308,8 @@ public struct BeginUploadRequest: Message {
   public var avoidNodes: [UInt64]
   /// When set, no new ids are leased: this upload goes on with other groups.
   public var continuedUpload: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -324,12 +342,13 @@ public struct BeginUploadRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__begin_upload_request__init(c)
-    c.pointee.storage_class = try arena.string(self.storageClass, "holdfast.v1.BeginUploadRequest.storage_class")
+    c.pointee.storage_class = try arena.string(self.storageClass)
     c.pointee.count = self.count
     c.pointee.groups = self.groups
     c.pointee.n_avoid_nodes = self.avoidNodes.count
     c.pointee.avoid_nodes = try arena.list(self.avoidNodes)
     c.pointee.continued_upload = self.continuedUpload
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -340,6 +359,7 @@ public struct BeginUploadRequest: Message {
     self.groups = c.pointee.groups
     self.avoidNodes = CFields.list(c.pointee.avoid_nodes, c.pointee.n_avoid_nodes)
     self.continuedUpload = c.pointee.continued_upload
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -385,6 +405,8 @@ public struct BeginUploadResponse: Message {
   public var chunkSize: UInt32
   /// The lease's end, in microseconds from now. A commit after it is refused.
   public var leaseUs: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -423,6 +445,7 @@ public struct BeginUploadResponse: Message {
     c.pointee.groups = try arena.messages(self.groups)
     c.pointee.chunk_size = self.chunkSize
     c.pointee.lease_us = self.leaseUs
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -433,6 +456,7 @@ public struct BeginUploadResponse: Message {
     self.groups = CFields.messages(c.pointee.groups, c.pointee.n_groups)
     self.chunkSize = c.pointee.chunk_size
     self.leaseUs = c.pointee.lease_us
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -473,6 +497,8 @@ public struct CommitUploadRequest: Message {
   public var name: WireName?
   public var manifest: WireManifest?
   public var condition: WireCondition?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -507,6 +533,7 @@ public struct CommitUploadRequest: Message {
     c.pointee.name = try arena.message(self.name)
     c.pointee.manifest = try arena.message(self.manifest)
     c.pointee.condition = try arena.message(self.condition)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -516,6 +543,7 @@ public struct CommitUploadRequest: Message {
     self.name = CFields.message(c.pointee.name)
     self.manifest = CFields.message(c.pointee.manifest)
     self.condition = CFields.message(c.pointee.condition)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -552,6 +580,8 @@ public struct CommitUploadResponse: Message {
   public var fsynced: Bool
   /// The nodes that hold its chunks.
   public var nodes: [UInt64]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -590,6 +620,7 @@ public struct CommitUploadResponse: Message {
     c.pointee.fsynced = self.fsynced ? 1 : 0
     c.pointee.n_nodes = self.nodes.count
     c.pointee.nodes = try arena.list(self.nodes)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -600,6 +631,7 @@ public struct CommitUploadResponse: Message {
     self.targetCopies = c.pointee.target_copies
     self.fsynced = c.pointee.fsynced != 0
     self.nodes = CFields.list(c.pointee.nodes, c.pointee.n_nodes)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -633,6 +665,8 @@ public struct CommitUploadResponse: Message {
 
 public struct AbortUploadRequest: Message {
   public var upload: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -658,12 +692,14 @@ public struct AbortUploadRequest: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__abort_upload_request__init(c)
     c.pointee.upload = self.upload
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.upload = c.pointee.upload
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -686,6 +722,9 @@ public struct AbortUploadRequest: Message {
 }
 
 public struct AbortUploadResponse: Message {
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
   /// Every field at its default.
   public init() {}
 
@@ -700,11 +739,13 @@ public struct AbortUploadResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__abort_upload_response__init(c)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -724,6 +765,8 @@ public struct AbortUploadResponse: Message {
 
 public struct GetEntryRequest: Message {
   public var name: WireName?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -749,12 +792,14 @@ public struct GetEntryRequest: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__get_entry_request__init(c)
     c.pointee.name = try arena.message(self.name)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.name = CFields.message(c.pointee.name)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -782,6 +827,8 @@ public struct GetEntryResponse: Message {
   public var copies: UInt32
   public var targetCopies: UInt32
   public var chunks: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -816,6 +863,7 @@ public struct GetEntryResponse: Message {
     c.pointee.copies = self.copies
     c.pointee.target_copies = self.targetCopies
     c.pointee.chunks = self.chunks
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -825,6 +873,7 @@ public struct GetEntryResponse: Message {
     self.copies = c.pointee.copies
     self.targetCopies = c.pointee.target_copies
     self.chunks = c.pointee.chunks
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -856,6 +905,8 @@ public struct GetEntryResponse: Message {
 
 public struct OpenFileRequest: Message {
   public var name: WireName?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -881,12 +932,14 @@ public struct OpenFileRequest: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__open_file_request__init(c)
     c.pointee.name = try arena.message(self.name)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.name = CFields.message(c.pointee.name)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -912,6 +965,8 @@ public struct OpenFileResponse: Message {
   public var entry: WireEntry?
   public var manifest: WireManifest?
   public var groups: [WirePlacementGroup]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -944,6 +999,7 @@ public struct OpenFileResponse: Message {
     c.pointee.manifest = try arena.message(self.manifest)
     c.pointee.n_groups = self.groups.count
     c.pointee.groups = try arena.messages(self.groups)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -952,6 +1008,7 @@ public struct OpenFileResponse: Message {
     self.entry = CFields.message(c.pointee.entry)
     self.manifest = CFields.message(c.pointee.manifest)
     self.groups = CFields.messages(c.pointee.groups, c.pointee.n_groups)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -986,6 +1043,8 @@ public struct ListEntriesRequest: Message {
   public var after: String
   /// Entries and prefixes a page, 1 to 1,000; 0 means 1,000.
   public var limit: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1018,11 +1077,12 @@ public struct ListEntriesRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__list_entries_request__init(c)
-    c.pointee.bucket = try arena.string(self.bucket, "holdfast.v1.ListEntriesRequest.bucket")
-    c.pointee.prefix = try arena.string(self.prefix, "holdfast.v1.ListEntriesRequest.prefix")
-    c.pointee.delimiter = try arena.string(self.delimiter, "holdfast.v1.ListEntriesRequest.delimiter")
-    c.pointee.after = try arena.string(self.after, "holdfast.v1.ListEntriesRequest.after")
+    c.pointee.bucket = try arena.string(self.bucket)
+    c.pointee.prefix = try arena.string(self.prefix)
+    c.pointee.delimiter = try arena.string(self.delimiter)
+    c.pointee.after = try arena.string(self.after)
     c.pointee.limit = self.limit
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1033,6 +1093,7 @@ public struct ListEntriesRequest: Message {
     self.delimiter = CFields.string(c.pointee.delimiter)
     self.after = CFields.string(c.pointee.after)
     self.limit = c.pointee.limit
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1067,6 +1128,8 @@ public struct ListEntriesResponse: Message {
   public var prefixes: [String]
   /// There is more: ask again with this as `after`. Empty at the end.
   public var nextAfter: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1098,8 +1161,9 @@ public struct ListEntriesResponse: Message {
     c.pointee.n_entries = self.entries.count
     c.pointee.entries = try arena.messages(self.entries)
     c.pointee.n_prefixes = self.prefixes.count
-    c.pointee.prefixes = try arena.strings(self.prefixes, "holdfast.v1.ListEntriesResponse.prefixes")
-    c.pointee.next_after = try arena.string(self.nextAfter, "holdfast.v1.ListEntriesResponse.next_after")
+    c.pointee.prefixes = try arena.strings(self.prefixes)
+    c.pointee.next_after = try arena.string(self.nextAfter)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1108,6 +1172,7 @@ public struct ListEntriesResponse: Message {
     self.entries = CFields.messages(c.pointee.entries, c.pointee.n_entries)
     self.prefixes = CFields.strings(c.pointee.prefixes, c.pointee.n_prefixes)
     self.nextAfter = CFields.string(c.pointee.next_after)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1140,6 +1205,8 @@ public struct DeleteEntryRequest: Message {
   public var condition: WireCondition?
   /// Drawn by the caller, so that a repeated call has the effect and answer of the first. 16 bytes.
   public var idempotencyKey: [UInt8]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1171,6 +1238,7 @@ public struct DeleteEntryRequest: Message {
     c.pointee.name = try arena.message(self.name)
     c.pointee.condition = try arena.message(self.condition)
     c.pointee.idempotency_key = try arena.bytes(self.idempotencyKey)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1179,6 +1247,7 @@ public struct DeleteEntryRequest: Message {
     self.name = CFields.message(c.pointee.name)
     self.condition = CFields.message(c.pointee.condition)
     self.idempotencyKey = CFields.bytes(c.pointee.idempotency_key)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1209,6 +1278,8 @@ public struct DeleteEntryRequest: Message {
 public struct DeleteEntryResponse: Message {
   /// The version that was removed.
   public var version: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1234,12 +1305,14 @@ public struct DeleteEntryResponse: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__delete_entry_response__init(c)
     c.pointee.version = self.version
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.version = c.pointee.version
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1267,6 +1340,8 @@ public struct RenameEntryRequest: Message {
   public var condition: WireCondition?
   /// As in DeleteEntryRequest.
   public var idempotencyKey: [UInt8]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1301,6 +1376,7 @@ public struct RenameEntryRequest: Message {
     c.pointee.target = try arena.message(self.target)
     c.pointee.condition = try arena.message(self.condition)
     c.pointee.idempotency_key = try arena.bytes(self.idempotencyKey)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1310,6 +1386,7 @@ public struct RenameEntryRequest: Message {
     self.target = CFields.message(c.pointee.target)
     self.condition = CFields.message(c.pointee.condition)
     self.idempotencyKey = CFields.bytes(c.pointee.idempotency_key)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1341,6 +1418,8 @@ public struct RenameEntryRequest: Message {
 
 public struct RenameEntryResponse: Message {
   public var entry: WireEntry?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1366,12 +1445,14 @@ public struct RenameEntryResponse: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__rename_entry_response__init(c)
     c.pointee.entry = try arena.message(self.entry)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.entry = CFields.message(c.pointee.entry)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1399,6 +1480,8 @@ public struct CopyEntryRequest: Message {
   public var condition: WireCondition?
   /// As in DeleteEntryRequest.
   public var idempotencyKey: [UInt8]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1433,6 +1516,7 @@ public struct CopyEntryRequest: Message {
     c.pointee.target = try arena.message(self.target)
     c.pointee.condition = try arena.message(self.condition)
     c.pointee.idempotency_key = try arena.bytes(self.idempotencyKey)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1442,6 +1526,7 @@ public struct CopyEntryRequest: Message {
     self.target = CFields.message(c.pointee.target)
     self.condition = CFields.message(c.pointee.condition)
     self.idempotencyKey = CFields.bytes(c.pointee.idempotency_key)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1473,6 +1558,8 @@ public struct CopyEntryRequest: Message {
 
 public struct CopyEntryResponse: Message {
   public var entry: WireEntry?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1498,12 +1585,14 @@ public struct CopyEntryResponse: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__copy_entry_response__init(c)
     c.pointee.entry = try arena.message(self.entry)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.entry = CFields.message(c.pointee.entry)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1526,6 +1615,9 @@ public struct CopyEntryResponse: Message {
 }
 
 public struct ListNodesRequest: Message {
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
   /// Every field at its default.
   public init() {}
 
@@ -1540,11 +1632,13 @@ public struct ListNodesRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__list_nodes_request__init(c)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1564,6 +1658,8 @@ public struct ListNodesRequest: Message {
 
 public struct ListNodesResponse: Message {
   public var nodes: [WireNodeDescription]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1590,12 +1686,14 @@ public struct ListNodesResponse: Message {
     holdfast__v1__list_nodes_response__init(c)
     c.pointee.n_nodes = self.nodes.count
     c.pointee.nodes = try arena.messages(self.nodes)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.nodes = CFields.messages(c.pointee.nodes, c.pointee.n_nodes)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1618,6 +1716,9 @@ public struct ListNodesResponse: Message {
 }
 
 public struct GetStatusRequest: Message {
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
   /// Every field at its default.
   public init() {}
 
@@ -1632,11 +1733,13 @@ public struct GetStatusRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__get_status_request__init(c)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1670,6 +1773,8 @@ public struct GetStatusResponse: Message {
   /// Chunks that at present can be read from one member that is up, or none.
   public var chunksAtOneCopy: UInt64
   public var chunksUnavailable: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1714,7 +1819,7 @@ public struct GetStatusResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__get_status_response__init(c)
-    c.pointee.cluster = try arena.string(self.cluster, "holdfast.v1.GetStatusResponse.cluster")
+    c.pointee.cluster = try arena.string(self.cluster)
     c.pointee.entries = self.entries
     c.pointee.bytes = self.bytes
     c.pointee.nodes_up = self.nodesUp
@@ -1725,6 +1830,7 @@ public struct GetStatusResponse: Message {
     c.pointee.bytes_below_target = self.bytesBelowTarget
     c.pointee.chunks_at_one_copy = self.chunksAtOneCopy
     c.pointee.chunks_unavailable = self.chunksUnavailable
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1741,6 +1847,7 @@ public struct GetStatusResponse: Message {
     self.bytesBelowTarget = c.pointee.bytes_below_target
     self.chunksAtOneCopy = c.pointee.chunks_at_one_copy
     self.chunksUnavailable = c.pointee.chunks_unavailable
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

@@ -17,6 +17,8 @@ public struct ChunkHeader: Message {
   public var length: UInt32
   /// The file that it was written for, kept with the chunk so that names can be rebuilt from nodes.
   public var name: WireName?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -51,6 +53,7 @@ public struct ChunkHeader: Message {
     c.pointee.epoch = self.epoch
     c.pointee.length = self.length
     c.pointee.name = try arena.message(self.name)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -60,6 +63,7 @@ public struct ChunkHeader: Message {
     self.epoch = c.pointee.epoch
     self.length = c.pointee.length
     self.name = CFields.message(c.pointee.name)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -97,6 +101,8 @@ public struct PutChunkRequest: Message {
   public var checksum: UInt32
   /// The next bytes, at most 1 MiB.
   public var data: Body
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -139,6 +145,7 @@ public struct PutChunkRequest: Message {
     c.pointee.forward = try arena.messages(self.forward)
     c.pointee.checksum = self.checksum
     c.pointee.data = try arena.body(self.data)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -148,6 +155,7 @@ public struct PutChunkRequest: Message {
     self.forward = CFields.messages(c.pointee.forward, c.pointee.n_forward)
     self.checksum = c.pointee.checksum
     self.data = CFields.body(c.pointee.data)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -181,6 +189,8 @@ public struct ReplicaResult: Message {
   /// 0 when the chunk is on disk there; else the status code of its failure.
   public var code: UInt32
   public var message: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -211,7 +221,8 @@ public struct ReplicaResult: Message {
     holdfast__v1__replica_result__init(c)
     c.pointee.node = self.node
     c.pointee.code = self.code
-    c.pointee.message = try arena.string(self.message, "holdfast.v1.ReplicaResult.message")
+    c.pointee.message = try arena.string(self.message)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -220,6 +231,7 @@ public struct ReplicaResult: Message {
     self.node = c.pointee.node
     self.code = c.pointee.code
     self.message = CFields.string(c.pointee.message)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -248,6 +260,8 @@ public struct ReplicaResult: Message {
 public struct PutChunkResponse: Message {
   /// This node first, then each of `forward`.
   public var replicas: [ReplicaResult]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -274,12 +288,14 @@ public struct PutChunkResponse: Message {
     holdfast__v1__put_chunk_response__init(c)
     c.pointee.n_replicas = self.replicas.count
     c.pointee.replicas = try arena.messages(self.replicas)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.replicas = CFields.messages(c.pointee.replicas, c.pointee.n_replicas)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -307,6 +323,8 @@ public struct GetChunkRequest: Message {
   public var offset: UInt32
   /// Bytes to send; 0: to the chunk's end.
   public var length: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -338,6 +356,7 @@ public struct GetChunkRequest: Message {
     c.pointee.id = try arena.message(self.id)
     c.pointee.offset = self.offset
     c.pointee.length = self.length
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -346,6 +365,7 @@ public struct GetChunkRequest: Message {
     self.id = CFields.message(c.pointee.id)
     self.offset = c.pointee.offset
     self.length = c.pointee.length
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -378,6 +398,8 @@ public struct GetChunkResponse: Message {
   /// CRC-32C of each 64 KiB block of `data`, as stored when the chunk was written.
   public var blockChecksums: [UInt32]
   public var data: Body
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -417,6 +439,7 @@ public struct GetChunkResponse: Message {
     c.pointee.n_block_checksums = self.blockChecksums.count
     c.pointee.block_checksums = try arena.list(self.blockChecksums)
     c.pointee.data = try arena.body(self.data)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -425,6 +448,7 @@ public struct GetChunkResponse: Message {
     self.offset = c.pointee.offset
     self.blockChecksums = CFields.list(c.pointee.block_checksums, c.pointee.n_block_checksums)
     self.data = CFields.body(c.pointee.data)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -454,6 +478,8 @@ public struct GetChunkResponse: Message {
 
 public struct StatChunkRequest: Message {
   public var id: WireChunkId?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -479,12 +505,14 @@ public struct StatChunkRequest: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__stat_chunk_request__init(c)
     c.pointee.id = try arena.message(self.id)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.id = CFields.message(c.pointee.id)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -509,6 +537,8 @@ public struct StatChunkRequest: Message {
 public struct StatChunkResponse: Message {
   public var header: ChunkHeader?
   public var checksum: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -537,6 +567,7 @@ public struct StatChunkResponse: Message {
     holdfast__v1__stat_chunk_response__init(c)
     c.pointee.header = try arena.message(self.header)
     c.pointee.checksum = self.checksum
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -544,6 +575,7 @@ public struct StatChunkResponse: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.header = CFields.message(c.pointee.header)
     self.checksum = c.pointee.checksum
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -569,6 +601,8 @@ public struct StatChunkResponse: Message {
 
 public struct DeleteChunkRequest: Message {
   public var id: WireChunkId?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -594,12 +628,14 @@ public struct DeleteChunkRequest: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__delete_chunk_request__init(c)
     c.pointee.id = try arena.message(self.id)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.id = CFields.message(c.pointee.id)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -622,6 +658,9 @@ public struct DeleteChunkRequest: Message {
 }
 
 public struct DeleteChunkResponse: Message {
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
   /// Every field at its default.
   public init() {}
 
@@ -636,11 +675,13 @@ public struct DeleteChunkResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__delete_chunk_response__init(c)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -661,6 +702,8 @@ public struct DeleteChunkResponse: Message {
 public struct ListChunksRequest: Message {
   /// Only chunks after this one; unset: from the first.
   public var after: WireChunkId?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -686,12 +729,14 @@ public struct ListChunksRequest: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__list_chunks_request__init(c)
     c.pointee.after = try arena.message(self.after)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.after = CFields.message(c.pointee.after)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -716,6 +761,8 @@ public struct ListChunksRequest: Message {
 /// Some more of the node's chunks, at most 1,000 a message.
 public struct ListChunksResponse: Message {
   public var chunks: [StatChunkResponse]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -742,12 +789,14 @@ public struct ListChunksResponse: Message {
     holdfast__v1__list_chunks_response__init(c)
     c.pointee.n_chunks = self.chunks.count
     c.pointee.chunks = try arena.messages(self.chunks)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.chunks = CFields.messages(c.pointee.chunks, c.pointee.n_chunks)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -770,6 +819,9 @@ public struct ListChunksResponse: Message {
 }
 
 public struct GetNodeStatusRequest: Message {
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
   /// Every field at its default.
   public init() {}
 
@@ -784,11 +836,13 @@ public struct GetNodeStatusRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__get_node_status_request__init(c)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -809,6 +863,8 @@ public struct GetNodeStatusRequest: Message {
 public struct GetNodeStatusResponse: Message {
   public var node: WireNodeDescription?
   public var cluster: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -836,7 +892,8 @@ public struct GetNodeStatusResponse: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__get_node_status_response__init(c)
     c.pointee.node = try arena.message(self.node)
-    c.pointee.cluster = try arena.string(self.cluster, "holdfast.v1.GetNodeStatusResponse.cluster")
+    c.pointee.cluster = try arena.string(self.cluster)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -844,6 +901,7 @@ public struct GetNodeStatusResponse: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.node = CFields.message(c.pointee.node)
     self.cluster = CFields.string(c.pointee.cluster)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -870,6 +928,8 @@ public struct GetNodeStatusResponse: Message {
 public struct EchoRequest: Message {
   public var payload: [UInt8]
   public var data: Body
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -905,6 +965,7 @@ public struct EchoRequest: Message {
     holdfast__v1__echo_request__init(c)
     c.pointee.payload = try arena.bytes(self.payload)
     c.pointee.data = try arena.body(self.data)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -912,6 +973,7 @@ public struct EchoRequest: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.payload = CFields.bytes(c.pointee.payload)
     self.data = CFields.body(c.pointee.data)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -938,6 +1000,8 @@ public struct EchoRequest: Message {
 public struct EchoResponse: Message {
   public var payload: [UInt8]
   public var data: Body
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -973,6 +1037,7 @@ public struct EchoResponse: Message {
     holdfast__v1__echo_response__init(c)
     c.pointee.payload = try arena.bytes(self.payload)
     c.pointee.data = try arena.body(self.data)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -980,6 +1045,7 @@ public struct EchoResponse: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.payload = CFields.bytes(c.pointee.payload)
     self.data = CFields.body(c.pointee.data)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

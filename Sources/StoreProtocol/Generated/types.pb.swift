@@ -64,6 +64,8 @@ public struct WireChunkId: Message {
   public var upload: UInt64
   /// Its place in the upload's file, from 0.
   public var index: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -95,6 +97,7 @@ public struct WireChunkId: Message {
     c.pointee.group = self.group
     c.pointee.upload = self.upload
     c.pointee.index = self.index
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -103,6 +106,7 @@ public struct WireChunkId: Message {
     self.group = c.pointee.group
     self.upload = c.pointee.upload
     self.index = c.pointee.index
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -134,6 +138,8 @@ public struct WireName: Message {
   public var bucket: String
   /// 1 to 1,024 bytes of UTF-8 without NUL; may hold '/'.
   public var key: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -160,8 +166,9 @@ public struct WireName: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__name__init(c)
-    c.pointee.bucket = try arena.string(self.bucket, "holdfast.v1.Name.bucket")
-    c.pointee.key = try arena.string(self.key, "holdfast.v1.Name.key")
+    c.pointee.bucket = try arena.string(self.bucket)
+    c.pointee.key = try arena.string(self.key)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -169,6 +176,7 @@ public struct WireName: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.bucket = CFields.string(c.pointee.bucket)
     self.key = CFields.string(c.pointee.key)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -204,6 +212,8 @@ public struct WireNodeDescription: Message {
   public var statistics: WireNodeStatistics?
   /// When its last heartbeat came, in microseconds since 1970.
   public var lastHeartbeatUs: Int64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -239,11 +249,12 @@ public struct WireNodeDescription: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__node_description__init(c)
     c.pointee.id = self.id
-    c.pointee.address = try arena.string(self.address, "holdfast.v1.NodeDescription.address")
-    c.pointee.zone = try arena.string(self.zone, "holdfast.v1.NodeDescription.zone")
+    c.pointee.address = try arena.string(self.address)
+    c.pointee.zone = try arena.string(self.zone)
     c.pointee.state = .init(rawValue: .init(truncatingIfNeeded: self.state.rawValue))
     c.pointee.statistics = try arena.message(self.statistics)
     c.pointee.last_heartbeat_us = self.lastHeartbeatUs
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -255,6 +266,7 @@ public struct WireNodeDescription: Message {
     self.state = WireNodeState(rawValue: .init(truncatingIfNeeded: c.pointee.state.rawValue))
     self.statistics = CFields.message(c.pointee.statistics)
     self.lastHeartbeatUs = c.pointee.last_heartbeat_us
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -294,6 +306,8 @@ public struct WireNodeStatistics: Message {
   public var freeBytes: UInt64
   public var usedBytes: UInt64
   public var chunks: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -328,6 +342,7 @@ public struct WireNodeStatistics: Message {
     c.pointee.free_bytes = self.freeBytes
     c.pointee.used_bytes = self.usedBytes
     c.pointee.chunks = self.chunks
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -337,6 +352,7 @@ public struct WireNodeStatistics: Message {
     self.freeBytes = c.pointee.free_bytes
     self.usedBytes = c.pointee.used_bytes
     self.chunks = c.pointee.chunks
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -374,6 +390,8 @@ public struct WireNodeStatistics: Message {
 public struct WireGroupMember: Message {
   public var node: UInt64
   public var address: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -401,7 +419,8 @@ public struct WireGroupMember: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__v1__group_member__init(c)
     c.pointee.node = self.node
-    c.pointee.address = try arena.string(self.address, "holdfast.v1.GroupMember.address")
+    c.pointee.address = try arena.string(self.address)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -409,6 +428,7 @@ public struct WireGroupMember: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.node = c.pointee.node
     self.address = CFields.string(c.pointee.address)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -439,6 +459,8 @@ public struct WirePlacementGroup: Message {
   public var epoch: UInt64
   public var storageClass: String
   public var members: [WireGroupMember]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -471,9 +493,10 @@ public struct WirePlacementGroup: Message {
     holdfast__v1__placement_group__init(c)
     c.pointee.id = self.id
     c.pointee.epoch = self.epoch
-    c.pointee.storage_class = try arena.string(self.storageClass, "holdfast.v1.PlacementGroup.storage_class")
+    c.pointee.storage_class = try arena.string(self.storageClass)
     c.pointee.n_members = self.members.count
     c.pointee.members = try arena.messages(self.members)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -483,6 +506,7 @@ public struct WirePlacementGroup: Message {
     self.epoch = c.pointee.epoch
     self.storageClass = CFields.string(c.pointee.storage_class)
     self.members = CFields.messages(c.pointee.members, c.pointee.n_members)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -519,6 +543,8 @@ public struct WireManifestChunk: Message {
   public var length: UInt32
   /// CRC-32C of the chunk's bytes.
   public var checksum: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -550,6 +576,7 @@ public struct WireManifestChunk: Message {
     c.pointee.id = try arena.message(self.id)
     c.pointee.length = self.length
     c.pointee.checksum = self.checksum
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -558,6 +585,7 @@ public struct WireManifestChunk: Message {
     self.id = CFields.message(c.pointee.id)
     self.length = c.pointee.length
     self.checksum = c.pointee.checksum
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -591,6 +619,8 @@ public struct WireManifest: Message {
   public var checksum: UInt32
   public var storageClass: String
   public var chunks: [WireManifestChunk]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -623,9 +653,10 @@ public struct WireManifest: Message {
     holdfast__v1__manifest__init(c)
     c.pointee.size = self.size
     c.pointee.checksum = self.checksum
-    c.pointee.storage_class = try arena.string(self.storageClass, "holdfast.v1.Manifest.storage_class")
+    c.pointee.storage_class = try arena.string(self.storageClass)
     c.pointee.n_chunks = self.chunks.count
     c.pointee.chunks = try arena.messages(self.chunks)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -635,6 +666,7 @@ public struct WireManifest: Message {
     self.checksum = c.pointee.checksum
     self.storageClass = CFields.string(c.pointee.storage_class)
     self.chunks = CFields.messages(c.pointee.chunks, c.pointee.n_chunks)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -674,6 +706,8 @@ public struct WireEntry: Message {
   public var storageClass: String
   /// When it was committed, in microseconds since 1970.
   public var modifiedUs: Int64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -712,8 +746,9 @@ public struct WireEntry: Message {
     c.pointee.version = self.version
     c.pointee.size = self.size
     c.pointee.checksum = self.checksum
-    c.pointee.storage_class = try arena.string(self.storageClass, "holdfast.v1.Entry.storage_class")
+    c.pointee.storage_class = try arena.string(self.storageClass)
     c.pointee.modified_us = self.modifiedUs
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -725,6 +760,7 @@ public struct WireEntry: Message {
     self.checksum = c.pointee.checksum
     self.storageClass = CFields.string(c.pointee.storage_class)
     self.modifiedUs = c.pointee.modified_us
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -763,6 +799,8 @@ public struct WireEntry: Message {
 /// What must be so for a write to be done.
 public struct WireCondition: Message {
   public var kind: OneOf_Kind?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -804,6 +842,7 @@ public struct WireCondition: Message {
       c.pointee.version = value
     case nil: break
     }
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -814,6 +853,7 @@ public struct WireCondition: Message {
     case 2: self.kind = .version(c.pointee.version)
     default: self.kind = nil
     }
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

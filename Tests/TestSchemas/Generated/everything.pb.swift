@@ -52,6 +52,8 @@ public enum Color: OpenEnum {
 public struct Inner: Message {
   public var number: Int32
   public var text: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -79,7 +81,8 @@ public struct Inner: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing__v1__inner__init(c)
     c.pointee.number = self.number
-    c.pointee.text = try arena.string(self.text, "holdfast.testing.v1.Inner.text")
+    c.pointee.text = try arena.string(self.text)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -87,6 +90,7 @@ public struct Inner: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.number = c.pointee.number
     self.text = CFields.string(c.pointee.text)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -142,6 +146,8 @@ public struct Everything: Message {
   public var choice: OneOf_Choice?
   /// The body.
   public var data: Body
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -249,10 +255,10 @@ public struct Everything: Message {
     c.pointee.fixed64_value = self.fixed64Value
     c.pointee.sfixed32_value = self.sfixed32Value
     c.pointee.sfixed64_value = self.sfixed64Value
-    c.pointee.float_value = try arena.float(self.floatValue, number: 11, of: c)
-    c.pointee.double_value = try arena.double(self.doubleValue, number: 12, of: c)
+    c.pointee.float_value = self.floatValue
+    c.pointee.double_value = self.doubleValue
     c.pointee.bool_value = self.boolValue ? 1 : 0
-    c.pointee.string_value = try arena.string(self.stringValue, "holdfast.testing.v1.Everything.string_value")
+    c.pointee.string_value = try arena.string(self.stringValue)
     c.pointee.bytes_value = try arena.bytes(self.bytesValue)
     c.pointee.color = .init(rawValue: .init(truncatingIfNeeded: self.color.rawValue))
     c.pointee.inner = try arena.message(self.inner)
@@ -263,7 +269,7 @@ public struct Everything: Message {
     c.pointee.n_flags = self.flags.count
     c.pointee.flags = try arena.flags(self.flags)
     c.pointee.n_strings = self.strings.count
-    c.pointee.strings = try arena.strings(self.strings, "holdfast.testing.v1.Everything.strings")
+    c.pointee.strings = try arena.strings(self.strings)
     c.pointee.n_chunks = self.chunks.count
     c.pointee.chunks = try arena.bytesList(self.chunks)
     c.pointee.n_colors = self.colors.count
@@ -275,7 +281,7 @@ public struct Everything: Message {
       self.counts, sortedBy: { Arena.isOrdered($0.key, $1.key) }
     ) { (c: UnsafeMutablePointer<Holdfast__Testing__V1__Everything__CountsEntry>, key: String, value: Int32) throws(SchemaError) in
       holdfast__testing__v1__everything__counts_entry__init(c)
-      c.pointee.key = try arena.string(key, "holdfast.testing.v1.Everything.counts")
+      c.pointee.key = try arena.string(key)
       c.pointee.value = value
     }
     c.pointee.n_by_number = self.byNumber.count
@@ -297,7 +303,7 @@ public struct Everything: Message {
     switch self.choice {
     case .name(let value)?:
       c.pointee.choice_case = .init(rawValue: 41)
-      c.pointee.name = try arena.string(value, "holdfast.testing.v1.Everything.name")
+      c.pointee.name = try arena.string(value)
     case .number(let value)?:
       c.pointee.choice_case = .init(rawValue: 42)
       c.pointee.number = value
@@ -316,6 +322,7 @@ public struct Everything: Message {
     case nil: break
     }
     c.pointee.data = try arena.body(self.data)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -376,6 +383,7 @@ public struct Everything: Message {
     default: self.choice = nil
     }
     self.data = CFields.body(c.pointee.data)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -525,6 +533,8 @@ public struct Tree: Message {
   public var children: [Tree]
   /// A message with a body inside another: here the body travels inline.
   public var everything: Everything?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -555,11 +565,12 @@ public struct Tree: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing__v1__tree__init(c)
-    c.pointee.label = try arena.string(self.label, "holdfast.testing.v1.Tree.label")
+    c.pointee.label = try arena.string(self.label)
     c.pointee.left = try arena.message(self.left)
     c.pointee.n_children = self.children.count
     c.pointee.children = try arena.messages(self.children)
     c.pointee.everything = try arena.message(self.everything)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -569,6 +580,7 @@ public struct Tree: Message {
     self.left = CFields.message(c.pointee.left)
     self.children = CFields.messages(c.pointee.children, c.pointee.n_children)
     self.everything = CFields.message(c.pointee.everything)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -598,6 +610,9 @@ public struct Tree: Message {
 
 /// Nothing at all.
 public struct Nothing: Message {
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
   /// Every field at its default.
   public init() {}
 
@@ -612,11 +627,13 @@ public struct Nothing: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing__v1__nothing__init(c)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

@@ -109,6 +109,8 @@ public struct Words: Message {
   public var error: Words.ErrorEnum
   public var `case`: OneOf_Case?
   public var old: Int32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -222,6 +224,8 @@ public struct Words: Message {
   /// Types that Swift has too.
   public struct StringMessage: Message {
     public var text: String
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -246,13 +250,15 @@ public struct Words: Message {
     @inlinable
     public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
       holdfast__testing__v1__words__string__init(c)
-      c.pointee.text = try arena.string(self.text, "holdfast.testing.v1.Words.String.text")
+      c.pointee.text = try arena.string(self.text)
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
     @inlinable
     public init(reading c: UnsafePointer<CStruct>) {
       self.text = CFields.string(c.pointee.text)
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -313,7 +319,7 @@ public struct Words: Message {
       self.`switch`, sortedBy: { Arena.isOrdered($0.key, $1.key) }
     ) { (c: UnsafeMutablePointer<Holdfast__Testing__V1__Words__SwitchEntry>, key: String, value: Int32) throws(SchemaError) in
       holdfast__testing__v1__words__switch_entry__init(c)
-      c.pointee.key = try arena.string(key, "holdfast.testing.v1.Words.switch")
+      c.pointee.key = try arena.string(key)
       c.pointee.value = value
     }
     c.pointee.renamed = self.renamed
@@ -332,6 +338,7 @@ public struct Words: Message {
     case nil: break
     }
     c.pointee.old = self.old
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -376,6 +383,7 @@ public struct Words: Message {
     default: self.`case` = nil
     }
     self.old = c.pointee.old
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -485,6 +493,8 @@ public struct Words: Message {
 public struct OptionalMessage: Message {
   /// One field in a oneof: presence for a number.
   public var presence: OneOf_Presence?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -520,6 +530,7 @@ public struct OptionalMessage: Message {
       c.pointee.number = value
     case nil: break
     }
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -529,6 +540,7 @@ public struct OptionalMessage: Message {
     case 1: self.presence = .number(c.pointee.number)
     default: self.presence = nil
     }
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -570,6 +582,8 @@ public struct Maps: Message {
   public var sfixed64S: [Int64: Int32]
   public var bools: [Bool: Maps]
   public var strings: [String: Int64]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -622,7 +636,7 @@ public struct Maps: Message {
     ) { (c: UnsafeMutablePointer<Holdfast__Testing__V1__Maps__Int32sEntry>, key: Int32, value: String) throws(SchemaError) in
       holdfast__testing__v1__maps__int32s_entry__init(c)
       c.pointee.key = key
-      c.pointee.value = try arena.string(value, "holdfast.testing.v1.Maps.int32s")
+      c.pointee.value = try arena.string(value)
     }
     c.pointee.n_int64s = self.int64S.count
     c.pointee.int64s = try arena.map(
@@ -646,7 +660,7 @@ public struct Maps: Message {
     ) { (c: UnsafeMutablePointer<Holdfast__Testing__V1__Maps__Uint64sEntry>, key: UInt64, value: Double) throws(SchemaError) in
       holdfast__testing__v1__maps__uint64s_entry__init(c)
       c.pointee.key = key
-      c.pointee.value = try arena.double(value, number: 2, of: c)
+      c.pointee.value = value
     }
     c.pointee.n_sint32s = self.sint32S.count
     c.pointee.sint32s = try arena.map(
@@ -654,7 +668,7 @@ public struct Maps: Message {
     ) { (c: UnsafeMutablePointer<Holdfast__Testing__V1__Maps__Sint32sEntry>, key: Int32, value: Float) throws(SchemaError) in
       holdfast__testing__v1__maps__sint32s_entry__init(c)
       c.pointee.key = key
-      c.pointee.value = try arena.float(value, number: 2, of: c)
+      c.pointee.value = value
     }
     c.pointee.n_sint64s = self.sint64S.count
     c.pointee.sint64s = try arena.map(
@@ -709,9 +723,10 @@ public struct Maps: Message {
       self.strings, sortedBy: { Arena.isOrdered($0.key, $1.key) }
     ) { (c: UnsafeMutablePointer<Holdfast__Testing__V1__Maps__StringsEntry>, key: String, value: Int64) throws(SchemaError) in
       holdfast__testing__v1__maps__strings_entry__init(c)
-      c.pointee.key = try arena.string(key, "holdfast.testing.v1.Maps.strings")
+      c.pointee.key = try arena.string(key)
       c.pointee.value = value
     }
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -801,6 +816,7 @@ public struct Maps: Message {
         c.pointee.value
       )
     }
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -852,6 +868,8 @@ public struct Lists: Message {
   public var fixed: [UInt32]
   public var floats: [Float]
   public var counts: [UInt64]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -898,6 +916,7 @@ public struct Lists: Message {
     c.pointee.floats = try arena.list(self.floats)
     c.pointee.n_counts = self.counts.count
     c.pointee.counts = try arena.list(self.counts)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -909,6 +928,7 @@ public struct Lists: Message {
     self.fixed = CFields.list(c.pointee.fixed, c.pointee.n_fixed)
     self.floats = CFields.list(c.pointee.floats, c.pointee.n_floats)
     self.counts = CFields.list(c.pointee.counts, c.pointee.n_counts)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -943,6 +963,8 @@ public struct Lists: Message {
 /// Messages that hold each other, through fields and oneofs.
 public struct Chicken: Message {
   @Indirect public var egg: Egg?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -968,12 +990,14 @@ public struct Chicken: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing__v1__chicken__init(c)
     c.pointee.egg = try arena.message(self.egg)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.egg = CFields.message(c.pointee.egg)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -998,6 +1022,8 @@ public struct Chicken: Message {
 public struct Egg: Message {
   public var content: OneOf_Content?
   public var clutch: [Egg]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1046,6 +1072,7 @@ public struct Egg: Message {
     }
     c.pointee.n_clutch = self.clutch.count
     c.pointee.clutch = try arena.messages(self.clutch)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1058,6 +1085,7 @@ public struct Egg: Message {
     default: self.content = nil
     }
     self.clutch = CFields.messages(c.pointee.clutch, c.pointee.n_clutch)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1101,6 +1129,8 @@ public struct Egg: Message {
 public struct Outer: Message {
   public var middle: Outer.Middle?
   public var near: Holdfast_TestingOther_Near?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1118,6 +1148,8 @@ public struct Outer: Message {
 
   public struct Middle: Message {
     @Indirect public var innermost: Outer.Middle.Innermost?
+    /// Fields that the schema doesn't know.
+    public var unknownFields = UnknownFields()
 
     /// Every field at its default.
     public init() {
@@ -1135,6 +1167,8 @@ public struct Outer: Message {
     public struct Innermost: Message {
       @Indirect public var back: Outer.Middle?
       public var mood: Holdfast_TestingOther_Distant.Mood
+      /// Fields that the schema doesn't know.
+      public var unknownFields = UnknownFields()
 
       /// Every field at its default.
       public init() {
@@ -1163,6 +1197,7 @@ public struct Outer: Message {
         holdfast__testing__v1__outer__middle__innermost__init(c)
         c.pointee.back = try arena.message(self.back)
         c.pointee.mood = .init(rawValue: .init(truncatingIfNeeded: self.mood.rawValue))
+        try arena.unknownFields(self.unknownFields, of: c)
       }
 
       /// Takes the C struct's fields.
@@ -1170,6 +1205,7 @@ public struct Outer: Message {
       public init(reading c: UnsafePointer<CStruct>) {
         self.back = CFields.message(c.pointee.back)
         self.mood = Holdfast_TestingOther_Distant.Mood(rawValue: .init(truncatingIfNeeded: c.pointee.mood.rawValue))
+        self.unknownFields = CFields.unknownFields(c)
       }
 
       /// Reads proto3's JSON.
@@ -1205,12 +1241,14 @@ public struct Outer: Message {
     public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
       holdfast__testing__v1__outer__middle__init(c)
       c.pointee.innermost = try arena.message(self.innermost)
+      try arena.unknownFields(self.unknownFields, of: c)
     }
 
     /// Takes the C struct's fields.
     @inlinable
     public init(reading c: UnsafePointer<CStruct>) {
       self.innermost = CFields.message(c.pointee.innermost)
+      self.unknownFields = CFields.unknownFields(c)
     }
 
     /// Reads proto3's JSON.
@@ -1245,6 +1283,7 @@ public struct Outer: Message {
     holdfast__testing__v1__outer__init(c)
     c.pointee.middle = try arena.message(self.middle)
     c.pointee.near = try arena.message(self.near)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1252,6 +1291,7 @@ public struct Outer: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.middle = CFields.message(c.pointee.middle)
     self.near = CFields.message(c.pointee.near)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1277,6 +1317,8 @@ public struct Outer: Message {
 
 public struct AskRequest: Message {
   public var question: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1301,13 +1343,15 @@ public struct AskRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing__v1__ask_request__init(c)
-    c.pointee.question = try arena.string(self.question, "holdfast.testing.v1.AskRequest.question")
+    c.pointee.question = try arena.string(self.question)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.question = CFields.string(c.pointee.question)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -1332,6 +1376,8 @@ public struct AskRequest: Message {
 public struct AskResponse: Message {
   public var answer: String
   public var attachment: Body
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -1365,8 +1411,9 @@ public struct AskResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing__v1__ask_response__init(c)
-    c.pointee.answer = try arena.string(self.answer, "holdfast.testing.v1.AskResponse.answer")
+    c.pointee.answer = try arena.string(self.answer)
     c.pointee.attachment = try arena.body(self.attachment)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -1374,6 +1421,7 @@ public struct AskResponse: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.answer = CFields.string(c.pointee.answer)
     self.attachment = CFields.body(c.pointee.attachment)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

@@ -10,6 +10,8 @@ public import Schema
 /// A message of another package that uses the one that is passed on.
 public struct Holdfast_TestingOther_Near: Message {
   public var distant: Holdfast_TestingOther_Distant?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -35,12 +37,14 @@ public struct Holdfast_TestingOther_Near: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing_other__near__init(c)
     c.pointee.distant = try arena.message(self.distant)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.distant = CFields.message(c.pointee.distant)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

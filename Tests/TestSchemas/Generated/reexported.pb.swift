@@ -11,6 +11,8 @@ public import Schema
 public struct Holdfast_TestingOther_Distant: Message {
   public var text: String
   public var mood: Holdfast_TestingOther_Distant.Mood
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -78,8 +80,9 @@ public struct Holdfast_TestingOther_Distant: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__testing_other__distant__init(c)
-    c.pointee.text = try arena.string(self.text, "holdfast.testing_other.Distant.text")
+    c.pointee.text = try arena.string(self.text)
     c.pointee.mood = .init(rawValue: .init(truncatingIfNeeded: self.mood.rawValue))
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -87,6 +90,7 @@ public struct Holdfast_TestingOther_Distant: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.text = CFields.string(c.pointee.text)
     self.mood = Holdfast_TestingOther_Distant.Mood(rawValue: .init(truncatingIfNeeded: c.pointee.mood.rawValue))
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

@@ -10,6 +10,8 @@ internal import Schema
 
 struct PingRequest: Message {
   var payload: [UInt8]
+  /// Fields that the schema doesn't know.
+  var unknownFields = UnknownFields()
 
   /// Every field at its default.
   init() {
@@ -34,11 +36,13 @@ struct PingRequest: Message {
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__bench__ping_request__init(c)
     c.pointee.payload = try arena.bytes(self.payload)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   init(reading c: UnsafePointer<CStruct>) {
     self.payload = CFields.bytes(c.pointee.payload)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -62,6 +66,8 @@ struct PingRequest: Message {
 
 struct PingResponse: Message {
   var payload: [UInt8]
+  /// Fields that the schema doesn't know.
+  var unknownFields = UnknownFields()
 
   /// Every field at its default.
   init() {
@@ -86,11 +92,13 @@ struct PingResponse: Message {
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__bench__ping_response__init(c)
     c.pointee.payload = try arena.bytes(self.payload)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   init(reading c: UnsafePointer<CStruct>) {
     self.payload = CFields.bytes(c.pointee.payload)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -114,6 +122,8 @@ struct PingResponse: Message {
 
 struct PourRequest: Message {
   var data: Body
+  /// Fields that the schema doesn't know.
+  var unknownFields = UnknownFields()
 
   /// Every field at its default.
   init() {
@@ -145,11 +155,13 @@ struct PourRequest: Message {
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__bench__pour_request__init(c)
     c.pointee.data = try arena.body(self.data)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   init(reading c: UnsafePointer<CStruct>) {
     self.data = CFields.body(c.pointee.data)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -173,6 +185,8 @@ struct PourRequest: Message {
 
 struct PourResponse: Message {
   var bytes: UInt64
+  /// Fields that the schema doesn't know.
+  var unknownFields = UnknownFields()
 
   /// Every field at its default.
   init() {
@@ -197,11 +211,13 @@ struct PourResponse: Message {
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__bench__pour_response__init(c)
     c.pointee.bytes = self.bytes
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   init(reading c: UnsafePointer<CStruct>) {
     self.bytes = c.pointee.bytes
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -236,6 +252,8 @@ struct Record: Message {
   var sealed: Bool
   var weight: Double
   var checksum: UInt32
+  /// Fields that the schema doesn't know.
+  var unknownFields = UnknownFields()
 
   /// Every field at its default.
   init() {
@@ -286,18 +304,18 @@ struct Record: Message {
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__bench__record__init(c)
     c.pointee.id = self.id
-    c.pointee.name = try arena.string(self.name, "holdfast.bench.Record.name")
+    c.pointee.name = try arena.string(self.name)
     c.pointee.origin = try arena.message(self.origin)
     c.pointee.n_sizes = self.sizes.count
     c.pointee.sizes = try arena.list(self.sizes)
     c.pointee.n_tags = self.tags.count
-    c.pointee.tags = try arena.strings(self.tags, "holdfast.bench.Record.tags")
+    c.pointee.tags = try arena.strings(self.tags)
     c.pointee.n_counts = self.counts.count
     c.pointee.counts = try arena.map(
       self.counts, sortedBy: { Arena.isOrdered($0.key, $1.key) }
     ) { (c: UnsafeMutablePointer<Holdfast__Bench__Record__CountsEntry>, key: String, value: UInt64) throws(SchemaError) in
       holdfast__bench__record__counts_entry__init(c)
-      c.pointee.key = try arena.string(key, "holdfast.bench.Record.counts")
+      c.pointee.key = try arena.string(key)
       c.pointee.value = value
     }
     c.pointee.n_labels = self.labels.count
@@ -305,8 +323,8 @@ struct Record: Message {
       self.labels, sortedBy: { Arena.isOrdered($0.key, $1.key) }
     ) { (c: UnsafeMutablePointer<Holdfast__Bench__Record__LabelsEntry>, key: String, value: String) throws(SchemaError) in
       holdfast__bench__record__labels_entry__init(c)
-      c.pointee.key = try arena.string(key, "holdfast.bench.Record.labels")
-      c.pointee.value = try arena.string(value, "holdfast.bench.Record.labels")
+      c.pointee.key = try arena.string(key)
+      c.pointee.value = try arena.string(value)
     }
     switch self.content {
     case .inline(let value)?:
@@ -318,8 +336,9 @@ struct Record: Message {
     case nil: break
     }
     c.pointee.sealed = self.sealed ? 1 : 0
-    c.pointee.weight = try arena.double(self.weight, number: 11, of: c)
+    c.pointee.weight = self.weight
     c.pointee.checksum = self.checksum
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -351,6 +370,7 @@ struct Record: Message {
     self.sealed = c.pointee.sealed != 0
     self.weight = c.pointee.weight
     self.checksum = c.pointee.checksum
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
@@ -407,6 +427,8 @@ struct RecordOrigin: Message {
   var host: String
   var port: UInt32
   var offsetUs: Int64
+  /// Fields that the schema doesn't know.
+  var unknownFields = UnknownFields()
 
   /// Every field at its default.
   init() {
@@ -434,9 +456,10 @@ struct RecordOrigin: Message {
   /// Sets the C struct's fields.
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__bench__record_origin__init(c)
-    c.pointee.host = try arena.string(self.host, "holdfast.bench.RecordOrigin.host")
+    c.pointee.host = try arena.string(self.host)
     c.pointee.port = self.port
     c.pointee.offset_us = self.offsetUs
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -444,6 +467,7 @@ struct RecordOrigin: Message {
     self.host = CFields.string(c.pointee.host)
     self.port = c.pointee.port
     self.offsetUs = c.pointee.offset_us
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.

@@ -1,7 +1,7 @@
 internal import CProtobufC
 
-// The errors of the pass over the wire.
-extension WireCheck {
+// The errors of decoding.
+extension WireDecoder {
   /// An error of a message or one of its fields.
   @inline(never)
   func fault(
