@@ -13,16 +13,16 @@ SWIFT_FLAGS ?=
 # Test targets, one after another: each runs its tests in parallel, and those that wait for real sockets
 # and processes don't wait for the processor that another target's computing tests keep busy.
 TESTS := TidyTests SchemaTests SchemaCodeGenTests StoreModelTests ChunkStoreTests MetadataStoreTests \
-  RPCTests RPCNIOTests DirectoryServerTests NodeServerTests StoreClientTests SimulationTests \
+  RPCTests RPCNIOTests RPCTLSTests RPCServicesTests DirectoryServerTests NodeServerTests StoreClientTests SimulationTests \
   EndToEndTests
 # A program for use carries Swift's libraries within it, so that it runs where Swift isn't installed.
 # (lld links it in a moment, and without the warnings of older linkers.)
 RELEASE := -c release --static-swift-stdlib -Xswiftc -use-ld=lld
 
 # Debian and Ubuntu packages that the build needs: the schema compilers and protobuf-c for the RPC,
-# ISA-L for CRC-32C, SQLite for the Directory's database, a C compiler for the test harness.
+# ISA-L for CRC-32C, SQLite for the Directory's database, a C compiler for the test harness, OpenSSL for the tests' certificates.
 PACKAGES := protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libisal-dev libsqlite3-dev \
-  gcc libc6-dev pkg-config
+  gcc libc6-dev pkg-config openssl
 
 .PHONY: help
 help: ## Explains the targets

@@ -11,6 +11,8 @@ let strict: [SwiftSetting] = [
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let arguments: Target.Dependency = .product(
@@ -49,6 +51,8 @@ let package = Package(
     .library(name: "Schema", targets: ["Schema"]),
     .library(name: "RPC", targets: ["RPC"]),
     .library(name: "RPCNIO", targets: ["RPCNIO"]),
+    .library(name: "RPCServices", targets: ["RPCServices"]),
+    .library(name: "RPCTLS", targets: ["RPCTLS"]),
     .library(name: "StoreClient", targets: ["StoreClient"]),
     .executable(name: "holdfast", targets: ["holdfast"]),
     .executable(name: "protoc-gen-holdfast", targets: ["protoc-gen-holdfast"]),
@@ -59,6 +63,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -88,7 +93,10 @@ let package = Package(
 
     // Calls.
     room("RPC", ["Schema", nioCore, deque]),
-    room("RPCNIO", ["RPC", nioCore, nioPosix, deque]),
+    room("RPCNIO", ["RPC", nioCore, nioPosix, nioTLS, deque]),
+    room("RPCTLS", ["RPC", "RPCNIO", nioCore, nioSSL]),
+
+    room("RPCServices", ["RPC", "Schema", "CSchemas", "CProtobufC", nioCore]),
 
     // The store.
     room("StoreProtocol", ["Schema", "CSchemas", "CProtobufC", "RPC", "StoreModel"]),
@@ -100,7 +108,10 @@ let package = Package(
       "DirectoryServer", ["StoreProtocol", "StoreModel", "MetadataStore", "RPC", "Schema", logging]),
     room(
       "NodeServer",
-      ["StoreProtocol", "StoreModel", "ChunkStore", "Checksum", "RPC", "Schema", nioCore, logging]),
+      [
+        "StoreProtocol", "StoreModel", "ChunkStore", "Checksum", "RPC", "RPCServices", "Schema",
+        nioCore, logging,
+      ]),
     room(
       "StoreClient",
       ["StoreProtocol", "StoreModel", "Checksum", "RPC", "Schema", nioCore, deque, logging]),
@@ -114,7 +125,8 @@ let package = Package(
       "holdfast",
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
-        "RPCNIO", "Schema", "StoreModel", "StoreProtocol", nioCore, arguments, logging, lifecycle,
+        "RPCNIO", "RPCServices", "RPCTLS", "Schema", "StoreModel", "StoreProtocol", nioCore,
+        arguments, logging, lifecycle,
         signals,
       ]),
 
@@ -155,6 +167,11 @@ let package = Package(
     tests(
       "RPCNIOTests",
       ["RPC", "RPCNIO", "RPCTestSuite", "Schema", "StoreProtocol", nioCore, nioPosix]),
+    tests(
+      "RPCTLSTests", ["RPC", "RPCNIO", "RPCTLS", "RPCTestSuite", "StoreProtocol", nioCore]),
+    tests(
+      "RPCServicesTests",
+      ["RPC", "RPCServices", "RPCTestSuite", "Schema", "StoreProtocol", nioCore]),
     tests("StoreModelTests", ["StoreModel"]),
     tests("ChunkStoreTests", ["ChunkStore", "StoreModel", "Checksum", nioCore]),
     tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),
@@ -173,7 +190,7 @@ let package = Package(
         "StoreClient", "StoreProtocol", "StoreModel", "Checksum", "Schema", "RPC", nioCore, logging,
       ]),
     tests("SimulationTests", ["Simulation", "StoreClient", "StoreModel", "RPC", nioCore]),
-    tests("EndToEndTests", ["RPC", "StoreModel", "holdfast"]),
+    tests("EndToEndTests", ["RPC", "RPCServices", "RPCTestSuite", "StoreModel", "holdfast"]),
     tests("TidyTests", []),
   ]
 )

@@ -1,6 +1,7 @@
 package import ChunkStore
 package import Logging
 package import RPC
+internal import RPCServices
 import StoreModel
 import StoreProtocol
 
@@ -45,9 +46,12 @@ package final class NodeServer: Sendable {
       groupWrite: GroupWrite(
         store: store, epochs: epochs, pool: pool, configuration: configuration, time: time),
       configuration: configuration, time: time, address: ownAddress, logger: logger)
+    let monitor = ServerMonitor()
+    var router = Router([handlers])
+    router.addStandardServices(files: [.holdfastV1Node], monitor: monitor)
     server = RPCServer(
-      router: Router([handlers]), transport: transport, address: configuration.listen, time: time,
-      configuration: configuration.connection)
+      router: router, transport: transport, address: configuration.listen, time: time,
+      configuration: configuration.connection, monitor: monitor)
   }
 
   /// Where it listens, with the real port; waits until it does.

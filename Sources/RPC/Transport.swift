@@ -1,7 +1,7 @@
 public import NIOCore
 
-/// Where a server listens or a client connects: `HOST:PORT`, `[IPv6]:PORT`, or a name that the
-/// transport gives meaning to.
+/// Where a server listens or a client connects: `HOST:PORT`, `[IPv6]:PORT`, `unix:/PATH`, or a name that
+/// the transport gives meaning to.
 public struct Address: Sendable, Hashable, CustomStringConvertible {
   /// The text that names the place.
   public var description: String
@@ -38,6 +38,8 @@ public protocol ByteListener: Sendable {
 public protocol ByteConnection: AnyObject, Sendable {
   /// The other side, for logs.
   var peer: String { get }
+  /// Who the other side has proved to be; nil: it hasn't.
+  var peerIdentity: PeerIdentity? { get }
   /// Where its handler is called and where work on this connection runs without a hop; nil: anywhere.
   var executor: (any TaskExecutor)? { get }
   /// Calls `handler` from now on, one call at a time, with what comes in. Called once.
@@ -55,6 +57,9 @@ public protocol ByteConnection: AnyObject, Sendable {
 }
 
 extension ByteConnection {
+  /// Nothing is proved.
+  public var peerIdentity: PeerIdentity? { nil }
+
   /// Returns at once: the transport has threads of its own.
   public func run() async {}
 }

@@ -2,10 +2,11 @@ public import NIOCore
 internal import NIOPosix
 public import RPC
 
-/// TCP over SwiftNIO: the only sockets of the house.
+/// TCP and Unix sockets over SwiftNIO: the only sockets of the house.
 ///
 /// Addresses are `HOST:PORT`; the host is a name, an IPv4 address or an IPv6 address in brackets; a
-/// server may listen on port 0 and learn the real one from its listener. Each connection lives on one of
+/// server may listen on port 0 and learn the real one from its listener. `unix:/PATH` is a Unix socket,
+/// whose file only its owner may connect to. `RPCTLS` makes a transport that secures TCP. Each connection lives on one of
 /// the group's event loops and offers that loop as its executor: handlers that prefer it run where
 /// their connection lives, without a hop between threads.
 ///
@@ -23,6 +24,7 @@ public struct NIOTransport: Transport {
   private static let readsInARow: UInt = 2
 
   private let group: any EventLoopGroup
+  private let security: (any SocketSecurity)?
   private let loopExecutors: [ObjectIdentifier: LoopExecutor]
 
   /// A transport on the loops that the process shares, one per core.
@@ -32,7 +34,16 @@ public struct NIOTransport: Transport {
 
   /// A transport on the loops of `group`, which must outlive it.
   public init(group: any EventLoopGroup) {
+    self.init(group: group, security: nil)
+  }
+
+  /// A transport on the loops of `group` that secures TCP connections.
+  package init(
+    group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+    security: (any SocketSecurity)?
+  ) {
     self.group = group
+    self.security = security
     var executors: [ObjectIdentifier: LoopExecutor] = [:]
     for loop in group.makeIterator() {
       executors[ObjectIdentifier(loop)] = LoopExecutor(loop: loop)
@@ -58,23 +69,35 @@ public struct NIOTransport: Transport {
   ///   there or the host is unknown; `CancellationError`.
   public func connect(to address: Address) async throws -> any ByteConnection {
     let endpoint = try Endpoint(address)
+    let security = endpoint.isSecured ? security : nil
     let bootstrap = ClientBootstrap(group: group)
       .connectTimeout(Self.connectTimeout)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try self.furnish(channel)
+          try self.furnish(channel, endpoint)
+          if case .tcp(let host, _) = endpoint, let security, security.securesClients {
+            try channel.pipeline.syncOperations.addHandler(security.clientHandler(host: host))
+          }
           try channel.pipeline.syncOperations.addHandler(
-            SocketConnection(executor: executor(of: channel.eventLoop), peer: endpoint.description))
+            SocketConnection(
+              executor: executor(of: channel.eventLoop), peer: endpoint.description,
+              security: security?.securesClients ?? false ? security : nil))
         }
       }
     let channel =
-      if let literal = endpoint.literal {
-        bootstrap.connect(to: literal)
-      } else {
-        bootstrap.connect(host: endpoint.host, port: endpoint.port)
+      switch endpoint {
+      case .tcp(let host, let port):
+        if let literal = endpoint.literal {
+          bootstrap.connect(to: literal)
+        } else {
+          bootstrap.connect(host: host, port: port)
+        }
+      case .unix(let path): bootstrap.connect(unixDomainSocketPath: path)
       }
-    let connection = channel.flatMapThrowing { channel in
-      try channel.pipeline.syncOperations.handler(type: SocketConnection.self)
+    let connection = channel.flatMap { channel in
+      channel.eventLoop.makeCompletedFuture {
+        try channel.pipeline.syncOperations.handler(type: SocketConnection.self).whenSecure()
+      }.flatMap { $0 }
     }
     do {
       return try await ConnectAttempt().connection(connection)
@@ -88,34 +111,53 @@ public struct NIOTransport: Transport {
   /// Listens.
   ///
   /// - Throws: `RPCError`, `invalidArgument` when `address` is none or not one of this machine,
-  ///   `unavailable` when the port is in use, `permissionDenied` when it needs more rights.
+  ///   `unavailable` when the port or the file is in use, `permissionDenied` when it needs more rights.
   public func listen(on address: Address) async throws -> any ByteListener {
     let endpoint = try Endpoint(address)
+    let security = endpoint.isSecured && security?.securesServers ?? false ? security : nil
     let arrivals = Arrivals()
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: Self.backlog)
-      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try self.furnish(channel)
+          try self.furnish(channel, endpoint)
+          if let security {
+            try channel.pipeline.syncOperations.addHandler(security.serverHandler())
+          }
           try channel.pipeline.syncOperations.addHandler(
             SocketConnection(
-              executor: executor(of: channel.eventLoop), onActive: { arrivals.add($0) }))
+              executor: executor(of: channel.eventLoop), security: security,
+              onActive: { arrivals.add($0) }))
         }
       }
-    do {
-      let channel = try await bootstrap.bind(host: endpoint.host, port: endpoint.port).get()
-      let bound = channel.localAddress.flatMap { Endpoint($0) } ?? endpoint
-      return SocketListener(
-        address: Address(bound.description), channel: channel, arrivals: arrivals)
-    } catch {
-      throw SocketErrors.listening(on: endpoint, error)
+    switch endpoint {
+    case .tcp(let host, let port):
+      do {
+        let channel =
+          try await bootstrap
+          .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+          .bind(host: host, port: port).get()
+        let bound = channel.localAddress.flatMap { Endpoint($0) } ?? endpoint
+        return SocketListener(
+          address: Address(bound.description), channel: channel, arrivals: arrivals)
+      } catch {
+        throw SocketErrors.listening(on: endpoint, error)
+      }
+    case .unix(let path):
+      let (file, socket) = try UnixSocketFile.bind(path)
+      do {
+        let channel = try await bootstrap.withBoundSocket(socket).get()
+        return SocketListener(address: address, channel: channel, arrivals: arrivals, file: file)
+      } catch {
+        file.remove()
+        throw SocketErrors.listening(on: endpoint, error)
+      }
     }
   }
 
-  private func furnish(_ channel: any Channel) throws {
+  private func furnish(_ channel: any Channel, _ endpoint: Endpoint) throws {
     guard let options = channel.syncOptions else { return }
-    try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+    if case .tcp = endpoint { try options.setOption(.tcpOption(.tcp_nodelay), value: 1) }
     try options.setOption(.allowRemoteHalfClosure, value: true)
     try options.setOption(.maxMessagesPerRead, value: Self.readsInARow)
     try options.setOption(

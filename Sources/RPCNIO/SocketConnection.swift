@@ -1,9 +1,10 @@
 internal import NIOCore
 internal import NIOPosix
+internal import NIOTLS
 internal import RPC
 internal import Synchronization
 
-/// One TCP connection.
+/// One connection of a socket.
 ///
 /// Requests (`write`, `setReading`, `start`, `close`) come from any thread and are only noted; the
 /// loop's executor has the connection carry them out at the end of its turn. So the handler is never
@@ -13,6 +14,8 @@ internal import Synchronization
 /// Closing is patient: what was taken is sent, the sending side is shut down, and the socket goes away
 /// when the peer has closed as well or after a while. A peer that closes its sending side counts as
 /// gone: it still gets what was already taken for it.
+///
+/// Where the connection is secured, it is up once the handshake is done, which may not take long.
 final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = ByteBuffer
@@ -26,6 +29,8 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private static let sendingGrace = TimeAmount.seconds(5)
   /// How long the peer may take to close its side once ours is shut.
   private static let peerGrace = TimeAmount.seconds(1)
+  /// How long a handshake may take.
+  private static let handshakePatience = TimeAmount.seconds(5)
 
   /// What was asked for and not carried out yet.
   private struct Requests {
@@ -56,6 +61,8 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private let requests = Mutex(Requests())
   /// Called once with this connection when it is up; nil for those that we made.
   private var onActive: (@Sendable (SocketConnection) -> Void)?
+  private let security: (any SocketSecurity)?
+  private let identity = Mutex<PeerIdentity?>(nil)
 
   // The rest is touched on the loop's thread alone: that is what makes this `Sendable`.
   private var phase = Phase.fresh
@@ -66,20 +73,30 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private var failure: RPCError?
   private var spare = ByteBuffer()
   private var timer: Scheduled<Void>?
+  /// The handshake isn't done.
+  private var isSecuring: Bool
+  /// Who waits for that.
+  private var secured: EventLoopPromise<SocketConnection>?
+  /// What came in together with the handshake's end, before anybody took it.
+  private var early: [ByteBuffer] = []
 
   /// A connection to `peer`; where `onActive` is given, `peer` is taken from the socket.
   init(
-    executor: LoopExecutor, peer: String = "",
+    executor: LoopExecutor, peer: String = "", security: (any SocketSecurity)? = nil,
     onActive: (@Sendable (SocketConnection) -> Void)? = nil
   ) {
     self.loopExecutor = executor
     self.peer = peer
+    self.security = security
+    isSecuring = security != nil
     self.onActive = onActive
   }
 
   // MARK: Requests, from any thread
 
   var executor: (any TaskExecutor)? { loopExecutor }
+
+  var peerIdentity: PeerIdentity? { identity.withLock { $0 } }
 
   func start(_ handler: any ByteHandler) {
     request {
@@ -138,6 +155,9 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
     }
     phase = .open
     self.handler = handler
+    for bytes in early { handler.received(bytes) }
+    if !early.isEmpty { handler.receivedAll() }
+    early = []
   }
 
   private func send(_ taken: inout Requests) {
@@ -185,6 +205,35 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
     return context.eventLoop.scheduleTask(in: grace) { channel.close(promise: nil) }
   }
 
+  /// This connection when it is secure; at once when it needn't be. On the loop.
+  func whenSecure() -> EventLoopFuture<SocketConnection> {
+    guard let context else { preconditionFailure("asked once, when the channel is connected") }
+    guard isSecuring else {
+      return failure.map { context.eventLoop.makeFailedFuture($0) }
+        ?? context.eventLoop.makeSucceededFuture(self)
+    }
+    let promise = context.eventLoop.makePromise(of: SocketConnection.self)
+    secured = promise
+    return promise.futureResult
+  }
+
+  private func becameSecure(_ context: ChannelHandlerContext) {
+    guard isSecuring else { return }
+    isSecuring = false
+    timer?.cancel()
+    timer = nil
+    identity.withLock { $0 = security?.identity(of: context.channel) }
+    arrive(context)
+    secured.take()?.succeed(self)
+  }
+
+  /// A connection that came in is up.
+  private func arrive(_ context: ChannelHandlerContext) {
+    guard let onActive else { return }
+    self.onActive = nil
+    onActive(self)
+  }
+
   /// Tells the handler that the connection is gone, once.
   private func leave() {
     let handler = handler
@@ -203,15 +252,22 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   }
 
   func channelActive(context: ChannelHandlerContext) {
-    if let onActive {
-      peer = context.remoteAddress.flatMap(Endpoint.init(_:))?.description ?? "unknown"
-      self.onActive = nil
-      onActive(self)
+    if onActive != nil {
+      peer = context.remoteAddress.flatMap(Endpoint.init(_:))?.description ?? "a local process"
+    }
+    if isSecuring {
+      timer = closeLater(Self.handshakePatience, context)
+    } else {
+      arrive(context)
     }
     context.fireChannelActive()
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if phase == .fresh, security != nil {
+      early.append(unwrapInboundIn(data))
+      return
+    }
     guard phase == .open, let handler else { return }
     loopExecutor.readingBegan()
     handler.received(unwrapInboundIn(data))
@@ -224,7 +280,7 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
 
   /// The channel asks for the next read after each one: the place to hold it back.
   func read(context: ChannelHandlerContext) {
-    if wantsReading {
+    if wantsReading || isSecuring {
       context.read()
     } else {
       readIsWithheld = true
@@ -236,13 +292,18 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent { becameSecure(context) }
     guard case ChannelEvent.inputClosed? = event as? ChannelEvent else { return }
     leave()
     close()
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    if failure == nil { failure = SocketErrors.connection(to: peer, error) }
+    if failure == nil {
+      failure =
+        security?.explain(error, peer: peer, channel: context.channel)
+        ?? SocketErrors.connection(to: peer, error)
+    }
     context.close(promise: nil)
   }
 
@@ -250,6 +311,10 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
     phase = .closed
     timer?.cancel()
     timer = nil
+    let lost = RPCError(
+      .unavailable, "can't connect to \(peer): it closed the connection before it was secure")
+    secured.take()?.fail(failure ?? lost)
+    isSecuring = false
     leave()
     loopExecutor.readingEnded()
   }

@@ -55,6 +55,8 @@ enum SocketErrors {
     case ECONNREFUSED: "nobody listens there"
     case ECONNRESET, EPIPE: "the peer closed it"
     case ETIMEDOUT: "it doesn't answer"
+    case ENOENT: "there is no such socket"
+    case EACCES, EPERM: "the socket's file doesn't let this user in"
     case EHOSTUNREACH, ENETUNREACH: "there is no way to that host"
     case EMFILE, ENFILE: "too many open files"
     default: String(cString: strerror(error.errnoCode))

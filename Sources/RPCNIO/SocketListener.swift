@@ -1,18 +1,26 @@
 internal import NIOCore
 internal import RPC
 
-/// A listening TCP socket.
+/// A listening socket.
 final class SocketListener: ByteListener {
   let address: Address
   private let channel: any Channel
   private let arrivals: Arrivals
+  private let file: UnixSocketFile?
 
-  /// A listener whose `channel`, bound to `address`, puts what comes in into `arrivals`.
-  init(address: Address, channel: any Channel, arrivals: Arrivals) {
+  /// A listener whose `channel`, bound to `address`, puts what comes in into `arrivals`; `file` is removed
+  /// when it closes.
+  init(
+    address: Address, channel: any Channel, arrivals: Arrivals, file: UnixSocketFile? = nil
+  ) {
     self.address = address
     self.channel = channel
     self.arrivals = arrivals
-    channel.closeFuture.whenComplete { _ in arrivals.close() }
+    self.file = file
+    channel.closeFuture.whenComplete { _ in
+      file?.remove()
+      arrivals.close()
+    }
   }
 
   func accept() async throws -> (any ByteConnection)? {
@@ -21,6 +29,7 @@ final class SocketListener: ByteListener {
 
   func close() {
     arrivals.close()
+    file?.remove()
     channel.close(promise: nil)
   }
 }

@@ -1,4 +1,5 @@
 public import CProtobufC
+public import NIOCore
 
 /// A protobuf message as a Swift value: what the generator makes of a message in a schema.
 ///
@@ -29,6 +30,14 @@ public protocol Message: Sendable, Hashable, Codable, JSONMappable {
   ///
   /// Throws when messages are nested too deep. For generated code.
   func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError)
+
+  /// Decodes a frame's message part and the body that came with it: see the extension, which does it for
+  /// every generated message.
+  init(decoding bytes: ByteBuffer, body: Body, limits: DecodingLimits) throws(SchemaError)
+
+  /// Appends the encoded message without its body's bytes, and returns the body: see the extension.
+  @discardableResult
+  func encode(into buffer: inout ByteBuffer) throws(SchemaError) -> Body
 
   /// Copies every field out of a C struct that was unpacked from checked input. For generated code.
   init(reading c: UnsafePointer<CStruct>)

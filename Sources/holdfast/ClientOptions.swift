@@ -19,6 +19,8 @@ struct ClientOptions: ParsableArguments {
   @Flag(help: "Say on standard error which nodes failed and what was tried instead.")
   var verbose = false
 
+  @OptionGroup var tls: TLSOptions
+
   /// Where the Directory is.
   var address: Address {
     directoryAddress(directory)
@@ -33,7 +35,7 @@ struct ClientOptions: ParsableArguments {
     var logger = Logger(label: "holdfast") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = verbose ? .debug : .error
     return try await withStoreClient(
-      directory: address, transport: NIOTransport(), logger: logger, body)
+      directory: address, transport: try tls.transport(.client), logger: logger, body)
   }
 
   /// Prints one object.

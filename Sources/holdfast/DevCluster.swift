@@ -44,17 +44,24 @@ struct DevCluster: ServerRole {
     stopping.continuation.finish()
   }
 
+  /// Where a node listens: at the Directory's host, or on a Unix socket beside its.
+  private static func place(of node: Int, beside directory: Endpoint) -> Address {
+    let endpoint: Endpoint =
+      switch directory {
+      case .tcp(let host, _): .tcp(host: host, port: 0)
+      case .unix(let path): .unix(path: "\(path).node-\(node)")
+      }
+    return Address(endpoint.description)
+  }
+
   private func runNodes(directory address: Address) async throws {
-    let host =
-      address.description.prefix { $0 != "]" }.hasPrefix("[")
-      ? String(address.description.prefix { $0 != "]" }) + "]"
-      : String(address.description.prefix { $0 != ":" })
     var opened: [NodeRole] = []
     for number in 1...nodeCount {
       opened.append(
         try await NodeRole(
           data: "\(data)/node-\(number)",
-          configuration: NodeConfiguration(listen: Address("\(host):0"), directory: address),
+          configuration: NodeConfiguration(
+            listen: Self.place(of: number, beside: try Endpoint(address)), directory: address),
           transport: transport, logger: options.logger("node-\(number)", standard: .warning)))
     }
     let nodes = opened

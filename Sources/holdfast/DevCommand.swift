@@ -37,7 +37,8 @@ struct DevCommand: AsyncParsableCommand {
   var data: String?
 
   @Option(
-    help: ArgumentHelp("Where the Directory listens; port 0 for any.", valueName: "host:port"))
+    help: ArgumentHelp(
+      "Where the Directory listens; port 0 for any; also unix:/PATH.", valueName: "host:port"))
   var listen = "127.0.0.1:7400"
 
   @OptionGroup var server: ServerOptions
@@ -52,7 +53,7 @@ struct DevCommand: AsyncParsableCommand {
     let data = data ?? Self.standardDirectory()
     let logger = server.logger("dev", standard: .warning)
     StandardError.line("holdfast: \(nodes) nodes and a Directory, data in \(data)")
-    let transport = NIOTransport()
+    let transport = try server.tls.transport(.peer)
     let directory = try await DirectoryRole(
       data: data + "/directory", listen: Address(listen), transport: transport,
       logger: server.logger("directory", standard: .warning))

@@ -1,6 +1,5 @@
 import ArgumentParser
 import RPC
-import RPCNIO
 
 /// `holdfast directory`.
 struct DirectoryCommand: AsyncParsableCommand {
@@ -18,7 +17,8 @@ struct DirectoryCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The data directory.", valueName: "dir"))
   var data: String
 
-  @Option(help: ArgumentHelp("Where to listen; port 0 for any.", valueName: "host:port"))
+  @Option(
+    help: ArgumentHelp("Where to listen; port 0 for any; also unix:/PATH.", valueName: "host:port"))
   var listen = "127.0.0.1:7400"
 
   @OptionGroup var server: ServerOptions
@@ -26,7 +26,8 @@ struct DirectoryCommand: AsyncParsableCommand {
   func run() async throws {
     let logger = server.logger("directory")
     let role = try await DirectoryRole(
-      data: data, listen: Address(listen), transport: NIOTransport(), logger: logger)
+      data: data, listen: Address(listen), transport: try server.tls.transport(.server),
+      logger: logger)
     try await server.run(
       RoleService(roles: [role]) { server.announce("directory", $0[0], data: data) },
       logger: logger)

@@ -3,6 +3,8 @@ import Logging
 import MetadataStore
 import RPC
 import RPCNIO
+import RPCServices
+import StoreProtocol
 
 /// The Directory with its database and its port.
 struct DirectoryRole: ServerRole {
@@ -26,8 +28,11 @@ struct DirectoryRole: ServerRole {
       .directory(data), executors: executors, clusterBits: (random.next(), random.next()))
     directory = try await DirectoryServer(
       store: store, time: time, random: random, logger: logger)
+    let monitor = ServerMonitor()
+    var router = Router([directory])
+    router.addStandardServices(files: [.holdfastV1Directory], monitor: monitor)
     server = RPCServer(
-      router: Router([directory]), transport: transport, address: listen, time: time)
+      router: router, transport: transport, address: listen, time: time, monitor: monitor)
   }
 
   var listeningAddress: Address {

@@ -19,6 +19,12 @@ enum JSON: Sendable, Equatable {
     .object(members.map { Member(key: $0.key, value: $0.value) })
   }
 
+  /// An object's member; nil when there is none.
+  subscript(key: String) -> JSON? {
+    guard case .object(let members) = self else { return nil }
+    return members.first { $0.key == key }?.value
+  }
+
   /// The value on one line.
   var text: String {
     switch self {

@@ -1,7 +1,6 @@
 import ArgumentParser
 import NodeServer
 import RPC
-import RPCNIO
 
 #if canImport(Glibc)
   import Glibc
@@ -33,7 +32,8 @@ struct NodeCommand: AsyncParsableCommand {
       valueName: "host:port"))
   var directory: String?
 
-  @Option(help: ArgumentHelp("Where to listen; port 0 for any.", valueName: "host:port"))
+  @Option(
+    help: ArgumentHelp("Where to listen; port 0 for any; also unix:/PATH.", valueName: "host:port"))
   var listen = "127.0.0.1:0"
 
   @Option(
@@ -52,7 +52,8 @@ struct NodeCommand: AsyncParsableCommand {
       listen: Address(listen), advertise: advertise.map { Address($0) },
       directory: directoryAddress(directory), zone: zone)
     let role = try await NodeRole(
-      data: data, configuration: configuration, transport: NIOTransport(), logger: logger)
+      data: data, configuration: configuration, transport: try server.tls.transport(.peer),
+      logger: logger)
     try await server.run(
       RoleService(roles: [role]) { server.announce("node", $0[0], data: data) }, logger: logger)
   }

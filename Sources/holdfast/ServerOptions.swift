@@ -21,6 +21,8 @@ struct ServerOptions: ParsableArguments {
   @Flag(help: "Print the line that says where the server listens as JSON.")
   var json = false
 
+  @OptionGroup var tls: TLSOptions
+
   /// A logger to standard error.
   func logger(_ label: String, standard level: Logger.Level = .info) -> Logger {
     var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }

@@ -1,4 +1,5 @@
 import RPC
+import RPCServices
 import StoreModel
 import Testing
 
@@ -96,6 +97,25 @@ import Testing
     #expect(try NamePrefix(parsing: "x:a/").bucket == "x")
     #expect(try NamePrefix(parsing: ":a:b").prefix == "a:b")
     #expect(throws: CommandFailure.self) { try NamePrefix(parsing: "BAD:a") }
+  }
+
+  @Test("the table of connections has rates once an earlier one is known")
+  func top() {
+    func report(_ received: UInt64) -> GetConnectionsResponse {
+      GetConnectionsResponse(
+        ageUs: 90_000_000,
+        connections: [
+          ConnectionReport(
+            number: 3, peer: "10.0.0.1:5", identity: ["node-1"], bytesReceived: received,
+            calls: [CallReport(stream: 7, method: "/a.B/C", isWriteBlocked: true)], callCount: 1)
+        ])
+    }
+    let first = RPCTopCommand.lines(report(0), since: nil, seconds: 0)
+    #expect(first[0] == "up 1 min 30 s, 1 connections, 1 calls")
+    #expect(first[3].contains("10.0.0.1:5 (node-1)") && !first[3].contains("/s"))
+    #expect(first.last?.contains("a.B/C") == true && first.last?.contains("blocked") == true)
+    let second = RPCTopCommand.lines(report(4 << 20), since: report(0), seconds: 2)
+    #expect(second[3].contains("2.0 MiB/s"))
   }
 
   @Test("requests for a stream are one a line, others the whole input")

@@ -24,7 +24,15 @@ import Testing
       (["put", "file"] + nowhere, 69, "127.0.0.1:1"),
       (["stat", "file", "--directory", "nonsense"], 64, "port"),
       (["rpc", "describe", "Nothing"], 66, "rpc list"),
-      (["rpc", "call", "127.0.0.1:1", "holdfast.v1.Nothing/At", "{}"], 64, "rpc list"),
+      (["rpc", "call", "127.0.0.1:1", "holdfast.v1.Nothing/At", "{}"], 69, "127.0.0.1:1"),
+      (["rpc", "list", "127.0.0.1:1"], 69, "127.0.0.1:1"),
+      (["rpc", "top", "127.0.0.1:1"], 69, "127.0.0.1:1"),
+      (["rpc", "describe", "a:1", "b", "c"], 64, "one name"),
+      (["status", "--tls-ca", "missing.pem"], 66, "missing.pem"),
+      (["status", "--tls-cert", "file", "--tls-key", "file"], 64, "--tls-ca"),
+      (["status", "--tls-cert", "file"], 64, "--tls-key"),
+      (["directory", "--data", "d", "--tls-ca", "file"], 64, "--tls-cert"),
+      (["directory", "--data", "d", "--tls-cert", "file", "--tls-key", "file"], 64, "PEM"),
       (["rpc", "call", "127.0.0.1:1", "holdfast.v1.Directory/GetStatus", "{"], 64, "request"),
       (["frobnicate"], 64, "frobnicate"),
       (["dev", "--nodes", "0"], 64, "--nodes"),
@@ -77,6 +85,8 @@ import Testing
       let answers = try await cluster.run(
         "rpc", "call", cluster.nodeAddresses[1] ?? "", "holdfast.v1.Node/Echo", "-", input: echo)
       #expect(try answers.objects.map { $0["payload"] as? String } == ["AQI=", "Aw=="])
+      let unknown = try await cluster.run("rpc", "call", cluster.address, "holdfast.v1.None/At")
+      #expect(unknown.status == 64 && unknown.errors.contains("rpc list"), "\(unknown.errors)")
       let missing = try await cluster.run(
         "rpc", "call", cluster.address, "holdfast.v1.Directory/GetEntry",
         "{\"name\": {\"bucket\": \"default\", \"key\": \"none\"}}")

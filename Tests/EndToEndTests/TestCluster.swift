@@ -13,13 +13,20 @@ final class TestCluster: @unchecked Sendable {
   /// Where the nodes listen.
   private(set) var nodeAddresses: [Int: String] = [:]
 
-  private init() throws {
+  /// What all its processes have in their environment.
+  private let environment: [String: String]
+
+  private init(_ environment: [String: String]) throws {
+    self.environment = environment
     scratch = try Scratch()
   }
 
   /// Runs `body` with a cluster whose nodes are up; ends every process afterwards.
-  static func with(nodes: Int = 3, _ body: (TestCluster) async throws -> Void) async throws {
-    let cluster = try TestCluster()
+  static func with(
+    nodes: Int = 3, environment: [String: String] = [:],
+    _ body: (TestCluster) async throws -> Void
+  ) async throws {
+    let cluster = try TestCluster(environment)
     do {
       try await cluster.startDirectory()
       for number in 0..<nodes { try await cluster.startNode(number + 1) }
@@ -38,7 +45,7 @@ final class TestCluster: @unchecked Sendable {
       [
         "directory", "--data", scratch.path("directory"), "--listen",
         address.isEmpty ? "127.0.0.1:0" : address,
-      ], scratch: scratch)
+      ], environment: environment, scratch: scratch)
     directory = process
     address = try await Self.readyAddress(of: process)
   }
@@ -49,7 +56,7 @@ final class TestCluster: @unchecked Sendable {
       [
         "node", "--data", scratch.path("node-\(number)"), "--directory", address, "--zone",
         "rack-\(number)",
-      ], scratch: scratch)
+      ], environment: environment, scratch: scratch)
     nodes[number] = process
     nodeAddresses[number] = try await Self.readyAddress(of: process)
   }
@@ -104,7 +111,8 @@ final class TestCluster: @unchecked Sendable {
   /// Starts `holdfast` with these arguments against this cluster.
   func start(_ arguments: [String], input: String? = nil) throws -> RunningProcess {
     try RunningProcess(
-      arguments, environment: ["HOLDFAST_DIRECTORY": address], input: input, scratch: scratch)
+      arguments, environment: environment.merging(["HOLDFAST_DIRECTORY": address]) { $1 },
+      input: input, scratch: scratch)
   }
 
   /// The address in the line that a server prints when it is ready.

@@ -12,8 +12,16 @@ struct EndpointTests {
     ])
   func reads(_ text: String, _ host: String, _ port: Int) throws {
     let endpoint = try Endpoint(Address(text))
-    #expect(endpoint == Endpoint(host: host, port: port))
+    #expect(endpoint == Endpoint.tcp(host: host, port: port))
     #expect(endpoint.description == text)
+  }
+
+  @Test("is a Unix socket's path")
+  func unixSocket() throws {
+    let endpoint = try Endpoint(Address("unix:/run/a:b.sock"))
+    #expect(endpoint == .unix(path: "/run/a:b.sock"))
+    #expect(endpoint.description == "unix:/run/a:b.sock")
+    #expect(endpoint.port == nil)
   }
 
   @Test(
@@ -22,6 +30,8 @@ struct EndpointTests {
       ("", "no port"), ("localhost", "no port"), (":7400", "no host"), ("a:", "port"),
       ("a:http", "port"), ("a:65536", "port"), ("a:-1", "port"), ("a:99999999999999999999", "port"),
       ("::1:80", "brackets"), ("[::1:80", "bracket"), ("[]:80", "no host"), ("a b:80", "name"),
+      ("unix:", "whole path"), ("unix:relative", "whole path"), ("unix:/folder/", "whole path"),
+      ("unix:/" + String(repeating: "x", count: 103), "104 bytes"),
     ])
   func refuses(_ text: String, _ why: String) throws {
     let error = #expect(throws: RPCError.self) { try Endpoint(Address(text)) }

@@ -21,7 +21,7 @@ struct RudePeerTests {
     ])
   func garbage(_ bytes: [UInt8]) async throws {
     try await withServer { address in
-      let port = try Endpoint(address).port
+      let port = try #require(Endpoint(address).port)
       let peer = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
         .connect(host: "127.0.0.1", port: port).get()
       // The server may close before all of it was sent.
@@ -34,7 +34,7 @@ struct RudePeerTests {
   @Test("outlives peers that leave in the middle of a word", .timeLimit(.minutes(1)))
   func brokenOff() async throws {
     try await withServer { address in
-      let port = try Endpoint(address).port
+      let port = try #require(Endpoint(address).port)
       for count in 0..<Self.magic.count {
         let peer = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
           .connect(host: "127.0.0.1", port: port).get()

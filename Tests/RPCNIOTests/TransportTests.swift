@@ -197,7 +197,7 @@ struct TransportTests {
   @Test("says that a peer broke the connection")
   func brokenByPeer() async throws {
     let listener = try await NIOTransport().listen(on: Address("127.0.0.1:0"))
-    let port = try Endpoint(listener.address).port
+    let port = try #require(Endpoint(listener.address).port)
     let peer = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
       .connect(host: "127.0.0.1", port: port).get()
     let connection = try #require(await listener.accept())
@@ -214,7 +214,7 @@ struct TransportTests {
   @Test("still sends to a peer that has sent its last, what was taken before")
   func halfOpenPeer() async throws {
     let listener = try await NIOTransport().listen(on: Address("127.0.0.1:0"))
-    let port = try Endpoint(listener.address).port
+    let port = try #require(Endpoint(listener.address).port)
     let peer = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .connect(host: "127.0.0.1", port: port).get()

@@ -19,7 +19,9 @@ struct Room: Sendable, CustomTestStringConvertible {
     Room("SchemaCodeGen", ["Schema", "CSchemas", "CProtobufC"]),
     Room("protoc-gen-holdfast", ["SchemaCodeGen", "Schema"]),
     Room("RPC", ["Schema", "CSchemas", "CProtobufC", "NIOCore", "DequeModule", "Logging"]),
-    Room("RPCNIO", ["RPC", "NIOCore", "NIOPosix", "DequeModule", "Logging"]),
+    Room("RPCNIO", ["RPC", "NIOCore", "NIOPosix", "NIOTLS", "DequeModule", "Logging"]),
+    Room("RPCTLS", ["RPC", "RPCNIO", "NIOCore", "NIOSSL"]),
+    Room("RPCServices", ["RPC", "Schema", "CSchemas", "CProtobufC", "NIOCore"]),
     Room("StoreModel", []),
     Room("StoreProtocol", ["Schema", "CSchemas", "CProtobufC", "RPC", "StoreModel", "NIOCore"]),
     Room("Checksum", ["CISAL", "NIOCore"]),
@@ -31,8 +33,8 @@ struct Room: Sendable, CustomTestStringConvertible {
     Room(
       "NodeServer",
       [
-        "StoreProtocol", "StoreModel", "ChunkStore", "Checksum", "RPC", "Schema", "NIOCore",
-        "Logging",
+        "StoreProtocol", "StoreModel", "ChunkStore", "Checksum", "RPC", "RPCServices", "Schema",
+        "NIOCore", "Logging",
       ]),
     Room(
       "StoreClient",
@@ -50,7 +52,8 @@ struct Room: Sendable, CustomTestStringConvertible {
       "holdfast",
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
-        "RPCNIO", "Schema", "StoreModel", "StoreProtocol", "Checksum", "NIOCore", "ArgumentParser",
+        "RPCNIO", "RPCServices", "RPCTLS", "Schema", "StoreModel", "StoreProtocol", "Checksum",
+        "NIOCore", "ArgumentParser",
         "Logging", "ServiceLifecycle", "UnixSignals",
       ]),
   ]
@@ -129,7 +132,7 @@ struct RoomTests {
 
   @Test(
     "sockets and the database have one room each",
-    arguments: [("NIOPosix", "RPCNIO"), ("GRDB", "MetadataStore")])
+    arguments: [("NIOPosix", "RPCNIO"), ("NIOSSL", "RPCTLS"), ("GRDB", "MetadataStore")])
   func owners(module: String, room: String) throws {
     for file in SourceTree.here.written(".swift")
     where file.room != room && file.room != "\(room)Tests" {

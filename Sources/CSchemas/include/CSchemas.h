@@ -4,6 +4,9 @@
 #endif
 #include "google/protobuf/compiler/plugin.pb-c.h"
 #include "google/protobuf/descriptor.pb-c.h"
+#include "grpc/health/v1/health.pb-c.h"
+#include "grpc/reflection/v1/reflection.pb-c.h"
+#include "holdfast/rpc/debug.pb-c.h"
 #include "holdfast/rpc/frame.pb-c.h"
 #include "holdfast/rpc/options.pb-c.h"
 #include "holdfast/v1/directory.pb-c.h"

@@ -244,10 +244,14 @@ extension Channel {
 
   /// An attempt to connect failed.
   private func failed(_ cause: any Error) {
-    // The transport has said to whom and why not; an address that is none stays the caller's mistake.
+    // The transport has said to whom and why not; an address that is none stays the caller's mistake,
+    // and a peer that isn't trusted, or doesn't trust, will be no other a moment later.
     let known = cause as? RPCError
+    let lasting = known.flatMap {
+      [.invalidArgument, .unauthenticated].contains($0.code) ? $0.code : nil
+    }
     let error = RPCError(
-      known?.code == .invalidArgument ? .invalidArgument : .unavailable,
+      lasting ?? .unavailable,
       known?.message ?? "can't connect to \(address): \(cause)", cause: cause)
     let jitter = Double(pool.random.next() >> 11) / Double(1 << 53)
     change { state in

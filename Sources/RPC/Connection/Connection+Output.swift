@@ -18,6 +18,7 @@ extension Connection {
     if case .open = state.phase { fill(&state, &wakeups) }
     let output = state.outbox.take()
     guard !output.isEmpty else { return }
+    for piece in output { state.bytesSent += UInt64(piece.readableBytes) }
     bytes.write(output)
     guard state.isWritable, state.outbox.hasPending else { return }
     fill(&state, &wakeups)

@@ -46,6 +46,8 @@ final class Connection: ByteHandler, Sendable {
     var isGone = false
     var isDraining = false
     var lastReceived: Instant
+    var bytesReceived: UInt64 = 0
+    var bytesSent: UInt64 = 0
     var pingSent: Instant?
     /// When a frame was begun that isn't whole.
     var frameBegan: Instant?
@@ -58,6 +60,8 @@ final class Connection: ByteHandler, Sendable {
   let bytes: any ByteConnection
   /// The other side, for errors and logs.
   let peer: String
+  /// Server: counts its connections from 1.
+  let number: UInt64
   let router: Router
   let configuration: ConnectionConfiguration
   let time: any TimeSource
@@ -73,12 +77,14 @@ final class Connection: ByteHandler, Sendable {
   static let frameTimeout: Duration = .seconds(30)
 
   init(
-    role: ConnectionRole, bytes: any ByteConnection, peer: String, router: Router = Router(),
-    configuration: ConnectionConfiguration, time: any TimeSource, events: Events = Events()
+    role: ConnectionRole, bytes: any ByteConnection, peer: String, number: UInt64 = 0,
+    router: Router = Router(), configuration: ConnectionConfiguration, time: any TimeSource,
+    events: Events = Events()
   ) {
     self.role = role
     self.bytes = bytes
     self.peer = peer
+    self.number = number
     self.router = router
     self.configuration = configuration
     self.time = time
@@ -162,6 +168,7 @@ extension Connection {
       guard !state.isClosing else { return }
       let now = time.now
       state.lastReceived = now
+      state.bytesReceived += UInt64(bytes.readableBytes)
       state.pingSent = nil
       state.decoder.feed(bytes)
       do throws(ConnectionFailure) {
@@ -192,8 +199,9 @@ extension Connection {
     enter { state, wakeups in
       let reason = error.map { "the connection to \(peer) was lost: \($0.message)" }
       close(
-        RPCError(.unavailable, reason ?? "\(peer) closed the connection", cause: error), &state,
-        &wakeups)
+        RPCError(
+          error?.code == .unauthenticated ? .unauthenticated : .unavailable,
+          reason ?? "\(peer) closed the connection", cause: error), &state, &wakeups)
       state.isGone = true
       wakeups.resume(&state.pump)
     }
@@ -243,7 +251,8 @@ extension Connection {
       state.outbox.append(.error, stream: 0) { ending.encode(into: &$0) }
     }
     let text = "the connection to \(peer) broke a rule: \(failure.message)"
-    close(RPCError(.unavailable, text, cause: failure), &state, &wakeups)
+    let code = failure.code == .unauthenticated ? failure.code : .unavailable
+    close(RPCError(code, text, cause: failure), &state, &wakeups)
   }
 
   /// Server: takes no more calls, lets those that run finish within `grace`, then closes.

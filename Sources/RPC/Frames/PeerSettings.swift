@@ -70,7 +70,13 @@ extension PeerSettings {
   static func read(from buffer: inout ByteBuffer) throws(ConnectionFailure) -> PeerSettings? {
     let bytes = buffer.readableBytesView.prefix(Preface.magic.count)
     guard Preface.magic.starts(with: bytes) else {
-      throw ConnectionFailure("this isn't a Holdfast connection")
+      // A TLS record: a client's first handshake message, or a server's alert about what it heard.
+      let isTLS = bytes.first.map { (0x15...0x16).contains($0) } ?? false
+      throw ConnectionFailure(
+        isTLS
+          ? "the other side speaks TLS, and this side doesn't"
+          : "this isn't a Holdfast connection",
+        code: isTLS ? .unauthenticated : .internal)
     }
     let start = buffer.readerIndex
     guard buffer.readableBytes >= Preface.fixedLength,

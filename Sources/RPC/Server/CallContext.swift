@@ -21,6 +21,9 @@ public struct CallContext: Sendable {
   /// The other side, for logs.
   public var peer: String { call.connection.peer }
 
+  /// Who the other side has proved to be, such as by its TLS certificate; nil: it hasn't.
+  public var peerIdentity: PeerIdentity? { call.connection.bytes.peerIdentity }
+
   /// When the caller stops waiting; nil: never. The handler's task is cancelled then.
   public var deadline: Instant? { call.deadline }
 

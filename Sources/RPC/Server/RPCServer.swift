@@ -16,6 +16,8 @@ public final class RPCServer: Sendable {
     var waiters: [(Int, UnsafeContinuation<Void, Never>)] = []
     var waiterCount = 0
     var connections: [Connection] = []
+    /// Those that ever came in.
+    var connectionCount: UInt64 = 0
     /// Set by `shutdown`.
     var grace: Duration?
   }
@@ -23,15 +25,18 @@ public final class RPCServer: Sendable {
   private let router: Router
   private let transport: any Transport
   private let address: Address
-  private let time: any TimeSource
+  let time: any TimeSource
   private let configuration: ConnectionConfiguration
+  private let monitor: ServerMonitor
   private let state = Mutex(State())
 
-  /// Serves `router` at `address` once `run()` is called.
+  /// Serves `router` at `address` once `run()` is called; `monitor` watches it.
   public init(
     router: Router, transport: any Transport, address: Address, time: any TimeSource,
-    configuration: ConnectionConfiguration = ConnectionConfiguration()
+    configuration: ConnectionConfiguration = ConnectionConfiguration(),
+    monitor: ServerMonitor = ServerMonitor()
   ) {
+    self.monitor = monitor
     self.router = router
     self.transport = transport
     self.address = address
@@ -53,6 +58,7 @@ public final class RPCServer: Sendable {
         .failed(failure ?? RPCError(.unavailable, "can't listen on \(address)", cause: error)))
       throw error
     }
+    monitor.begins(self)
     listens(.at(listener.address, listener))
     defer {
       listener.close()
@@ -92,14 +98,22 @@ public final class RPCServer: Sendable {
       state.grace = grace
       return (state.connections, state.listening)
     }
+    monitor.drains()
     if case .at(_, let listener) = listening { listener.close() }
     for connection in connections { connection.drain(grace: grace) }
   }
 
+  /// The connections, in the order in which they came in.
+  var connections: [Connection] { state.withLock { $0.connections } }
+
   private func serve(_ bytes: any ByteConnection) async {
+    let number = state.withLock { state in
+      state.connectionCount += 1
+      return state.connectionCount
+    }
     let connection = Connection(
-      role: .server, bytes: bytes, peer: bytes.peer, router: router, configuration: configuration,
-      time: time)
+      role: .server, bytes: bytes, peer: bytes.peer, number: number, router: router,
+      configuration: configuration, time: time)
     let grace = state.withLock { state in
       state.connections.append(connection)
       return state.grace

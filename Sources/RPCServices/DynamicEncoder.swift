@@ -1,0 +1,228 @@
+internal import FoundationEssentials
+public import NIOCore
+internal import Schema
+
+/// A value of JSON, as it was read.
+enum JSONNode: Decodable {
+  case null
+  case bool(Bool)
+  case integer(Int64)
+  case unsigned(UInt64)
+  case number(Double)
+  case string(String)
+  case array([JSONNode])
+  case object([String: JSONNode])
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if container.decodeNil() {
+      self = .null
+    } else if let value = try? container.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? container.decode(Int64.self) {
+      self = .integer(value)
+    } else if let value = try? container.decode(UInt64.self) {
+      self = .unsigned(value)
+    } else if let value = try? container.decode(Double.self) {
+      self = .number(value)
+    } else if let value = try? container.decode(String.self) {
+      self = .string(value)
+    } else if let value = try? container.decode([JSONNode].self) {
+      self = .array(value)
+    } else {
+      self = .object(try container.decode([String: JSONNode].self))
+    }
+  }
+}
+
+/// Why JSON and a message don't fit: in words, with the field's path.
+public struct DynamicFailure: Error, CustomStringConvertible, Sendable {
+  /// For people.
+  public let description: String
+
+  init(_ description: String) {
+    self.description = description
+  }
+}
+
+extension DynamicSchema {
+  /// The deepest that messages may be nested.
+  static let maxDepth = 100
+
+  /// A message of this type as protobuf, from its JSON. Messages that proto3's JSON writes in a way of
+  /// their own, such as Timestamp, are written field by field here.
+  ///
+  /// - Throws: `DynamicFailure`.
+  public func encode(json: String, as type: String) throws -> ByteBuffer {
+    let node: JSONNode
+    do {
+      node = try JSONDecoder().decode(JSONNode.self, from: Data(json.utf8))
+    } catch {
+      throw DynamicFailure("it isn't JSON: \(error)")
+    }
+    var output = ByteBuffer()
+    try encode(node, as: type, path: type, depth: 0, into: &output)
+    return output
+  }
+
+  private func encode(
+    _ node: JSONNode, as type: String, path: String, depth: Int, into output: inout ByteBuffer
+  ) throws {
+    guard depth < Self.maxDepth else { throw DynamicFailure("\(path): nested too deep") }
+    guard let message = messages[type] else { throw DynamicFailure("\(type) isn't known") }
+    guard case .object(let members) = node else {
+      throw DynamicFailure("\(path): an object is expected")
+    }
+    var seen: Set<UInt32> = []
+    var oneofs: Set<Int> = []
+    for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+      guard let field = message.fields.first(where: { $0.jsonName == key || $0.name == key }) else {
+        throw DynamicFailure("\(path): there is no field '\(key)'")
+      }
+      guard seen.insert(field.number).inserted else {
+        throw DynamicFailure("\(path).\(key): it is there twice")
+      }
+      if case .null = value { continue }
+      if let oneof = field.oneof, !oneofs.insert(oneof).inserted {
+        throw DynamicFailure("\(path).\(key): another field of its oneof is there")
+      }
+      let values: [JSONNode]
+      if let entry = messages[field.typeName], entry.isMapEntry, field.isRepeated {
+        guard case .object(let pairs) = value else {
+          throw DynamicFailure("\(path).\(key): an object is expected")
+        }
+        values = pairs.sorted { $0.key < $1.key }.map {
+          .object(["key": .string($0.key), "value": $0.value])
+        }
+      } else if field.isRepeated {
+        guard case .array(let elements) = value else {
+          throw DynamicFailure("\(path).\(key): an array is expected")
+        }
+        values = elements
+      } else {
+        values = [value]
+      }
+      for value in values {
+        try encode(value, of: field, path: "\(path).\(key)", depth: depth, into: &output)
+      }
+    }
+  }
+
+  private func encode(
+    _ node: JSONNode, of field: Field, path: String, depth: Int, into output: inout ByteBuffer
+  ) throws {
+    func bytes(_ content: ByteBuffer) {
+      output.writeTag(field.number, 2)
+      output.writeVarint(UInt64(content.readableBytes))
+      output.writeImmutableBuffer(content)
+    }
+    func varint(_ value: UInt64) {
+      output.writeTag(field.number, 0)
+      output.writeVarint(value)
+    }
+    func fixed<Value: FixedWidthInteger>(_ value: Value) {
+      output.writeTag(field.number, Value.bitWidth == 64 ? 1 : 5)
+      output.writeInteger(value, endianness: .little)
+    }
+    switch field.kind {
+    case .message:
+      var content = ByteBuffer()
+      try encode(node, as: field.typeName, path: path, depth: depth + 1, into: &content)
+      bytes(content)
+    case .string:
+      guard case .string(let text) = node else { throw DynamicFailure("\(path): text is expected") }
+      bytes(ByteBuffer(string: text))
+    case .bytes:
+      guard case .string(let text) = node, let data = Self.base64(text) else {
+        throw DynamicFailure("\(path): base64 is expected")
+      }
+      bytes(ByteBuffer(bytes: data))
+    case .bool:
+      switch node {
+      case .bool(let value): varint(value ? 1 : 0)
+      case .string("true"): varint(1)
+      case .string("false"): varint(0)
+      default: throw DynamicFailure("\(path): true or false is expected")
+      }
+    case .enum: varint(UInt64(bitPattern: Int64(try value(of: node, in: field.typeName, path))))
+    case .double: fixed(try number(node, path).bitPattern)
+    case .float: fixed(Float(try number(node, path)).bitPattern)
+    case .int64: varint(UInt64(bitPattern: try integer(node, path)))
+    case .uint64: varint(try integer(node, path))
+    case .int32: varint(UInt64(bitPattern: Int64(try integer(node, path) as Int32)))
+    case .uint32: varint(UInt64(try integer(node, path) as UInt32))
+    case .sint32:
+      let value: Int32 = try integer(node, path)
+      varint(UInt64(UInt32(bitPattern: value << 1 ^ value >> 31)))
+    case .sint64:
+      let value: Int64 = try integer(node, path)
+      varint(UInt64(bitPattern: value << 1 ^ value >> 63))
+    case .fixed32: fixed(try integer(node, path) as UInt32)
+    case .fixed64: fixed(try integer(node, path) as UInt64)
+    case .sfixed32: fixed(try integer(node, path) as Int32)
+    case .sfixed64: fixed(try integer(node, path) as Int64)
+    default: throw DynamicFailure("\(path): fields of its kind can't be written")
+    }
+  }
+
+  private func value(of node: JSONNode, in type: String, _ path: String) throws -> Int32 {
+    guard case .string(let name) = node else { return try integer(node, path) }
+    guard let number = enums[type]?.numbers[name] else {
+      throw DynamicFailure("\(path): \(type) has no value '\(name)'")
+    }
+    return number
+  }
+
+  private func integer<Value: FixedWidthInteger>(_ node: JSONNode, _ path: String) throws -> Value {
+    let value: Value? =
+      switch node {
+      case .integer(let number): Value(exactly: number)
+      case .unsigned(let number): Value(exactly: number)
+      case .number(let number): Value(exactly: number)
+      case .string(let text): Value(text)
+      default: nil
+      }
+    guard let value else { throw DynamicFailure("\(path): a number of \(Value.self) is expected") }
+    return value
+  }
+
+  private func number(_ node: JSONNode, _ path: String) throws -> Double {
+    switch node {
+    case .integer(let number): return Double(number)
+    case .unsigned(let number): return Double(number)
+    case .number(let number): return number
+    case .string("NaN"): return .nan
+    case .string("Infinity"): return .infinity
+    case .string("-Infinity"): return -.infinity
+    case .string(let text):
+      if let number = Double(text), number.isFinite { return number }
+      fallthrough
+    default: throw DynamicFailure("\(path): a number is expected")
+    }
+  }
+
+  /// Standard and URL-safe base64, with or without what fills it up.
+  private static func base64(_ text: String) -> Data? {
+    var standard = text.replacing("-", with: "+").replacing("_", with: "/")
+    while standard.hasSuffix("=") { standard.removeLast() }
+    standard += String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4)
+    return Data(base64Encoded: standard)
+  }
+}
+
+extension ByteBuffer {
+  /// Appends a field's number and wire type.
+  mutating func writeTag(_ number: UInt32, _ wireType: UInt64) {
+    writeVarint(UInt64(number) << 3 | wireType)
+  }
+
+  /// Appends a number in groups of seven bits.
+  mutating func writeVarint(_ value: UInt64) {
+    var rest = value
+    while rest >= 0x80 {
+      writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
+      rest >>= 7
+    }
+    writeInteger(UInt8(rest))
+  }
+}
