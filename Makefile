@@ -13,7 +13,7 @@ SWIFT_FLAGS ?=
 # Test targets, one after another: each runs its tests in parallel, and those that wait for real sockets
 # and processes don't wait for the processor that another target's computing tests keep busy.
 TESTS := TidyTests SchemaTests SchemaCodeGenTests StoreModelTests ChunkStoreTests MetadataStoreTests \
-  RPCTests RPCNIOTests RPCTLSTests RPCServicesTests DirectoryServerTests NodeServerTests StoreClientTests SimulationTests \
+  RPCTests RPCNIOTests RPCTLSTests RPCServicesTests RPCObservabilityTests DirectoryServerTests NodeServerTests StoreClientTests SimulationTests \
   EndToEndTests
 # A program for use carries Swift's libraries within it, so that it runs where Swift isn't installed.
 # (lld links it in a moment, and without the warnings of older linkers.)

@@ -18,6 +18,12 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 let arguments: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+let metricsTesting: Target.Dependency = .product(
+  name: "MetricsTestKit", package: "swift-metrics")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
+let tracingInMemory: Target.Dependency = .product(
+  name: "InMemoryTracing", package: "swift-distributed-tracing")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let lifecycle: Target.Dependency = .product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -51,6 +57,7 @@ let package = Package(
     .library(name: "Schema", targets: ["Schema"]),
     .library(name: "RPC", targets: ["RPC"]),
     .library(name: "RPCNIO", targets: ["RPCNIO"]),
+    .library(name: "RPCObservability", targets: ["RPCObservability"]),
     .library(name: "RPCServices", targets: ["RPCServices"]),
     .library(name: "RPCTLS", targets: ["RPCTLS"]),
     .library(name: "StoreClient", targets: ["StoreClient"]),
@@ -67,6 +74,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
@@ -97,6 +106,8 @@ let package = Package(
     room("RPCTLS", ["RPC", "RPCNIO", nioCore, nioSSL]),
 
     room("RPCServices", ["RPC", "Schema", "CSchemas", "CProtobufC", nioCore]),
+
+    room("RPCObservability", ["RPC", logging, metrics, tracing]),
 
     // The store.
     room("StoreProtocol", ["Schema", "CSchemas", "CProtobufC", "RPC", "StoreModel"]),
@@ -169,6 +180,12 @@ let package = Package(
       ["RPC", "RPCNIO", "RPCTestSuite", "Schema", "StoreProtocol", nioCore, nioPosix]),
     tests(
       "RPCTLSTests", ["RPC", "RPCNIO", "RPCTLS", "RPCTestSuite", "StoreProtocol", nioCore]),
+    tests(
+      "RPCObservabilityTests",
+      [
+        "RPC", "RPCObservability", "StoreProtocol", logging, metrics, metricsTesting, tracing,
+        tracingInMemory,
+      ]),
     tests(
       "RPCServicesTests",
       ["RPC", "RPCServices", "RPCTestSuite", "Schema", "StoreProtocol", nioCore]),

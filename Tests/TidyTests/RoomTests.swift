@@ -22,6 +22,7 @@ struct Room: Sendable, CustomTestStringConvertible {
     Room("RPCNIO", ["RPC", "NIOCore", "NIOPosix", "NIOTLS", "DequeModule", "Logging"]),
     Room("RPCTLS", ["RPC", "RPCNIO", "NIOCore", "NIOSSL"]),
     Room("RPCServices", ["RPC", "Schema", "CSchemas", "CProtobufC", "NIOCore"]),
+    Room("RPCObservability", ["RPC", "CoreMetrics", "Instrumentation", "Logging", "Tracing"]),
     Room("StoreModel", []),
     Room("StoreProtocol", ["Schema", "CSchemas", "CProtobufC", "RPC", "StoreModel", "NIOCore"]),
     Room("Checksum", ["CISAL", "NIOCore"]),

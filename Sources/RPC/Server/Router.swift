@@ -21,6 +21,13 @@ public struct Router: Sendable {
     }
   }
 
+  /// The same methods, each served by what `change` makes of how it was.
+  func mapRoutes(_ change: (@escaping Route) -> Route) -> Router {
+    var router = self
+    router.routes = routes.mapValues(change)
+    return router
+  }
+
   /// Adds a service.
   public mutating func register(_ service: any Service) {
     services.append(type(of: service).description)
