@@ -86,6 +86,11 @@ interop: setup ## Runs the C harness against the Swift servers and the Swift cli
 example: setup ## Builds and runs a package that uses the schemas and calls for a service of its own
 	Tests/Example/check "$(SWIFT)"
 
+.PHONY: conformance
+conformance: PACKAGES += libprotobuf-dev g++ dpkg-dev
+conformance: setup ## Runs protobuf's conformance suite against the schemas
+	Tests/Conformance/run "$(SWIFT)"
+
 .PHONY: format
 format: ## Formats the Swift sources in place
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Plugins

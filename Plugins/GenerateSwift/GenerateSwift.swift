@@ -45,7 +45,6 @@ struct GenerateSwift: BuildToolPlugin {
     return
       ([
         "module=\(target.name)", "c_module=C\(target.name)", "file_naming=path_to_underscores",
-        "Mgoogle/protobuf/descriptor.proto=Schema", "Mholdfast/rpc/options.proto=Schema",
       ] + wishes.map(String.init)).joined(separator: ",")
   }
 

@@ -56,18 +56,23 @@ public struct RawMessage: Message {
     self.init()
   }
 
-  /// Has no form in JSON without its schema.
-  public init(from decoder: any Decoder) throws {
-    throw DecodingError.dataCorrupted(
-      DecodingError.Context(
-        codingPath: decoder.codingPath, debugDescription: "the message's schema isn't known"))
+  /// Nothing is known of any field.
+  public var unknownFields: UnknownFields {
+    get { UnknownFields() }
+    set {}
   }
 
   /// Has no form in JSON without its schema.
-  public func encode(to encoder: any Encoder) throws {
-    throw EncodingError.invalidValue(
-      self,
-      EncodingError.Context(
-        codingPath: encoder.codingPath, debugDescription: "the message's schema isn't known"))
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
+    throw Self.noSchema
+  }
+
+  /// Has no form in JSON without its schema.
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    throw Self.noSchema
+  }
+
+  private static var noSchema: SchemaError {
+    SchemaError(.invalidJSON, message: fullName, text: "the message's schema isn't known")
   }
 }

@@ -1,11 +1,11 @@
-/// Walks over the fields of a message's JSON object: for generated `init(from:)`.
+/// Walks over the fields of a message's JSON object: for generated `init(json:options:)`.
 ///
-/// Fields that are `null` are passed over: null means absent.
+/// A field that is `null` is passed over, as null means absent, unless null is a value of its type.
 public struct JSONFieldReader {
-  private let container: KeyedDecodingContainer<JSONKey>
   private let message: String
-  private var keys: ArraySlice<JSONKey>
-  private var present: JSONKey?
+  private let options: JSONOptions
+  private var members: ArraySlice<JSONValue.Member>
+  private var value = JSONValue.null
   private var claimed: Set<String> = []
 
   /// The present field's name, as it is spelled in the JSON.
@@ -13,81 +13,115 @@ public struct JSONFieldReader {
 
   /// Starts before the first field of the object of a message with this full name.
   ///
-  /// Throws when it isn't an object, or is nested deeper than 100 messages.
-  public init(_ decoder: any Decoder, message: String) throws {
-    let path = decoder.codingPath
-    guard path.count(where: { $0.intValue == nil }) < DecodingLimits.greatestDepth else {
-      throw Swift.DecodingError.dataCorrupted(
-        .init(
-          codingPath: path,
-          debugDescription: "nested deeper than \(DecodingLimits.greatestDepth) messages"))
+  /// - Throws: `invalidJSON` when it isn't an object, or is nested deeper than 100 messages.
+  public init(
+    _ json: JSONValue, message: String, options: JSONOptions
+  ) throws(SchemaError) {
+    guard case .object(let members) = json else {
+      throw SchemaError(
+        .invalidJSON, message: message, text: "an object is expected, not \(json.kind)")
     }
-    container = try decoder.container(keyedBy: JSONKey.self)
     self.message = message
-    keys = container.allKeys.sorted { $0.stringValue < $1.stringValue }[...]
-  }
-
-  /// Goes to the next field that isn't null; false at the end.
-  public mutating func next() throws -> Bool {
-    while let key = keys.popFirst() {
-      guard try !container.decodeNil(forKey: key) else { continue }
-      present = key
-      name = key.stringValue
-      return true
+    self.options = options.inside
+    guard self.options.depth <= DecodingLimits.greatestDepth else {
+      throw SchemaError(
+        .invalidJSON, message: message,
+        text: "nested deeper than \(DecodingLimits.greatestDepth) messages")
     }
-    return false
+    self.members = members[...]
   }
 
-  /// The present field's value.
-  private func presentValue() throws -> JSONValue {
-    guard let present else { preconditionFailure("next() comes first") }
-    return JSONValue(decoder: try container.superDecoder(forKey: present))
+  /// Goes to the next field; false at the end.
+  public mutating func next() -> Bool {
+    guard let member = members.popFirst() else { return false }
+    name = member.name
+    value = member.value
+    return true
   }
 
-  /// The present field as a scalar, enum or message.
-  public func value<Value: JSONMappable>() throws -> Value {
-    try Value(json: presentValue())
+  /// The present field as a scalar, enum or message; nil when it is absent after all.
+  public func member<Value: JSONMappable>(_ type: Value.Type) throws(SchemaError) -> Value? {
+    if value == .null, !Value.takesNull { return nil }
+    do throws(SchemaError) {
+      return try Value.read(json: value, options: options)
+    } catch {
+      throw placed(error)
+    }
+  }
+
+  /// The present field as a singular one.
+  public func read<Value: JSONMappable>(_ field: inout Value) throws(SchemaError) {
+    if let value = try member(Value.self) { field = value }
+  }
+
+  /// The present field as a singular one with presence.
+  public func read<Value: JSONMappable>(_ field: inout Value?) throws(SchemaError) {
+    if let value = try member(Value.self) { field = value }
   }
 
   /// The present field as a repeated one; a null among the elements is refused.
-  public func list<Value: JSONMappable>() throws -> [Value] {
-    var elements = try presentValue().decoder.unkeyedContainer()
-    var list: [Value] = []
-    while !elements.isAtEnd {
-      list.append(try Value(json: JSONValue(decoder: elements.superDecoder()).refusingNull()))
+  public func list<Value: JSONMappable>(_ field: inout [Value]) throws(SchemaError) {
+    guard value != .null else { return }
+    guard case .array(let elements) = value else {
+      throw failure("an array is expected, not \(value.kind)")
     }
-    return list
+    field.reserveCapacity(elements.count)
+    for (index, element) in elements.enumerated() {
+      if let value: Value = try part(element, "\(index)") { field.append(value) }
+    }
   }
 
   /// The present field as a map; a null among the values is refused.
-  public func map<Key: JSONMapKey, Value: JSONMappable>() throws -> [Key: Value] {
-    let entries = try presentValue().decoder.container(keyedBy: JSONKey.self)
-    var map: [Key: Value] = [:]
-    for key in entries.allKeys.sorted(by: { $0.stringValue < $1.stringValue }) {
-      guard let mapKey = Key(jsonKey: key.stringValue) else {
-        throw failure("\"\(key.stringValue)\" is no key of this map")
+  public func map<Key: JSONMapKey, Value: JSONMappable>(
+    _ field: inout [Key: Value]
+  ) throws(SchemaError) {
+    guard value != .null else { return }
+    guard case .object(let entries) = value else {
+      throw failure("an object is expected, not \(value.kind)")
+    }
+    for entry in entries {
+      guard let key = Key(jsonKey: entry.name) else {
+        throw failure("\"\(entry.name)\" is no key of this map")
       }
-      let value = JSONValue(decoder: try entries.superDecoder(forKey: key))
-      map[mapKey] = try Value(json: value.refusingNull())
-    }
-    return map
-  }
-
-  /// Says that the present field belongs to this oneof, or is the field of this name under one of
-  /// its two spellings: throws when it had a member already.
-  public mutating func claim(_ group: String) throws {
-    guard claimed.insert(group).inserted else {
-      throw failure("\(group) is given twice")
+      guard field[key] == nil else { throw failure("\"\(entry.name)\" is given twice") }
+      if let value: Value = try part(entry.value, entry.name) { field[key] = value }
     }
   }
 
-  /// Refuses the present field: the message has none of this name.
-  public func refuse() throws {
-    throw failure("\(message) has no field \(name)")
+  /// An element of a list or map; nil when it is one to be passed over.
+  private func part<Value: JSONMappable>(
+    _ json: JSONValue, _ place: String
+  ) throws(SchemaError) -> Value? {
+    do throws(SchemaError) {
+      guard json != .null || Value.takesNull else {
+        throw JSONValue.failure("null stands for nothing here")
+      }
+      return try Value.read(json: json, options: options)
+    } catch {
+      throw placed(error, place)
+    }
   }
 
-  private func failure(_ text: String) -> Swift.DecodingError {
-    .dataCorrupted(
-      .init(codingPath: container.codingPath + [present ?? JSONKey(name)], debugDescription: text))
+  /// Says that the present field belongs to this oneof, or is the field of this name under one of its
+  /// two spellings: throws when it had a member already.
+  public mutating func claim(_ group: String) throws(SchemaError) {
+    guard claimed.insert(group).inserted else { throw failure("\(group) is given twice") }
+  }
+
+  /// Refuses the present field, as the message has none of this name, or passes it over.
+  public func refuse() throws(SchemaError) {
+    guard options.ignoresUnknown else { throw failure("the message has no such field") }
+  }
+
+  private func failure(_ text: String) -> SchemaError {
+    placed(JSONValue.failure(text))
+  }
+
+  /// An error inside the present field, with the path to it from this message.
+  private func placed(_ error: SchemaError, _ place: String? = nil) -> SchemaError {
+    var error = error
+    error.message = message
+    error.field = [name, place, error.field].compactMap { $0 }.joined(separator: ".")
+    return error
   }
 }

@@ -17,28 +17,40 @@ extension Bool: JSONMapKey {
 
 extension Int32: JSONMapKey {
   /// A decimal number.
-  public init?(jsonKey: String) { self.init(jsonKey) }
+  public init?(jsonKey: String) {
+    guard jsonKey.first != "+" else { return nil }
+    self.init(jsonKey)
+  }
   /// A decimal number.
   public var jsonKey: String { description }
 }
 
 extension UInt32: JSONMapKey {
   /// A decimal number.
-  public init?(jsonKey: String) { self.init(jsonKey) }
+  public init?(jsonKey: String) {
+    guard jsonKey.first != "+" else { return nil }
+    self.init(jsonKey)
+  }
   /// A decimal number.
   public var jsonKey: String { description }
 }
 
 extension Int64: JSONMapKey {
   /// A decimal number.
-  public init?(jsonKey: String) { self.init(jsonKey) }
+  public init?(jsonKey: String) {
+    guard jsonKey.first != "+" else { return nil }
+    self.init(jsonKey)
+  }
   /// A decimal number.
   public var jsonKey: String { description }
 }
 
 extension UInt64: JSONMapKey {
   /// A decimal number.
-  public init?(jsonKey: String) { self.init(jsonKey) }
+  public init?(jsonKey: String) {
+    guard jsonKey.first != "+" else { return nil }
+    self.init(jsonKey)
+  }
   /// A decimal number.
   public var jsonKey: String { description }
 }

@@ -1,13 +1,29 @@
 /// A value that proto3's JSON mapping gives a form: scalars, bytes, bodies, enums and messages.
 ///
-/// The generated `Codable` functions of messages are built of these.
+/// Source: the "ProtoJSON Format" of protobuf's documentation.
 public protocol JSONMappable {
-  /// Reads the value; throws `Swift.DecodingError` when the JSON has another form.
-  init(json value: JSONValue) throws
+  /// Reads the value.
+  ///
+  /// - Throws: `invalidJSON` when the JSON has another form.
+  init(json: JSONValue, options: JSONOptions) throws(SchemaError)
+  /// Reads the value; nil when it is one to be passed over.
+  static func read(json: JSONValue, options: JSONOptions) throws(SchemaError) -> Self?
   /// Writes the value.
-  func writeJSON(to encoder: any Encoder) throws
+  func writeJSON(to out: inout JSONWriter) throws(SchemaError)
   /// Whether proto3's JSON leaves the value out where a field has no presence.
   var isJSONDefault: Bool { get }
+  /// Whether `null` is a value of this type; else it means that there is none.
+  static var takesNull: Bool { get }
+}
+
+extension JSONMappable {
+  /// The value: few types know any to be passed over.
+  public static func read(json: JSONValue, options: JSONOptions) throws(SchemaError) -> Self? {
+    try Self(json: json, options: options)
+  }
+
+  /// No.
+  public static var takesNull: Bool { false }
 }
 
 /// A map's key in JSON: always a string.
@@ -18,23 +34,13 @@ public protocol JSONMapKey: Hashable {
   var jsonKey: String { get }
 }
 
-/// One value of the JSON that is being read.
-public struct JSONValue {
-  /// Where it stands.
-  let decoder: any Decoder
-
-  /// Whether it is `null`.
-  public var isNull: Bool {
-    (try? decoder.singleValueContainer().decodeNil()) ?? false
-  }
-}
-
-/// A name of a field, or an index, in JSON.
-struct JSONKey: CodingKey {
-  var stringValue: String
-  var intValue: Int? { nil }
-
-  init(stringValue: String) { self.stringValue = stringValue }
-  init?(intValue: Int) { nil }
-  init(_ name: String) { stringValue = name }
+extension JSONValue: JSONMappable {
+  /// Itself.
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) { self = json }
+  /// As it was read.
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) { try out.value(self) }
+  /// Never.
+  public var isJSONDefault: Bool { false }
+  /// Yes.
+  public static var takesNull: Bool { true }
 }

@@ -17,19 +17,25 @@ struct EnumGenerator {
     let type = try types.enum(declaration.fullName)
     name = type.swiftName.split(separator: ".").last.map(String.init) ?? type.swiftName
     var byNumber: [Int32: String] = [:]
+    var numbers: [String: Int32] = [:]
     var cases: [(name: String, value: SchemaEnum.Value)] = []
     var aliases: [(name: String, of: String, value: SchemaEnum.Value)] = []
     for (bare, value) in zip(type.cases, declaration.values) {
       let name = SwiftNames.identifier(bare)
+      if let number = numbers.updateValue(value.number, forKey: bare) {
+        // Two aliases may differ in the schema by their letters' case alone: one name serves both.
+        guard number == value.number else {
+          throw GeneratorError(
+            declaration.fullName, "two values become the same case in Swift, \(bare)")
+        }
+        continue
+      }
       if let original = byNumber[value.number] {
         aliases.append((name, original, value))
       } else {
         byNumber[value.number] = name
         cases.append((name, value))
       }
-    }
-    guard Set(type.cases).count == type.cases.count else {
-      throw GeneratorError(declaration.fullName, "two values become the same case in Swift")
     }
     self.cases = cases
     self.aliases = aliases

@@ -8,6 +8,11 @@
 /// | `file_naming=full_path` | `full_path` (a/b.pb.swift), `path_to_underscores` (a_b.pb.swift) or `drop_path` (b.pb.swift) |
 /// | `MFILE.proto=MODULE` | that file's types are in another Swift module, which is imported |
 struct GeneratorOptions {
+  /// Schemas whose Swift types are in the module `Schema`, without being told.
+  private static let schemaModule =
+    ["any", "descriptor", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers"]
+    .map { "google/protobuf/\($0).proto" } + ["holdfast/rpc/options.proto"]
+
   /// How an output file is called after its schema.
   enum FileNaming: String {
     case fullPath = "full_path"
@@ -31,7 +36,8 @@ struct GeneratorOptions {
   /// How output files are called.
   var fileNaming = FileNaming.fullPath
   /// The Swift modules of schemas that were generated elsewhere, by the schemas' names.
-  var modules: [String: String] = [:]
+  var modules: [String: String] = Dictionary(
+    uniqueKeysWithValues: Self.schemaModule.map { ($0, "Schema") })
 
   /// Reads protoc's parameter.
   init(parameter: String) throws(GeneratorError) {

@@ -39,27 +39,23 @@ extension MessageGenerator {
     if visibility == "public " { out.print("@inlinable") }
   }
 
-  /// Prints `init(from:)`.
+  /// Prints `init(json:options:)`.
   func printJSONDecoding(_ out: inout CodePrinter) {
     out.print("", "/// Reads proto3's JSON.")
-    out.block("\(visibility)init(from decoder: any Decoder) throws") { out in
+    let head = "\(visibility)init(json: JSONValue, options: JSONOptions) throws(SchemaError)"
+    out.block(head) { out in
       out.print("self.init()")
-      out.print("var fields = try JSONFieldReader(decoder, message: Self.fullName)")
-      out.block("while try fields.next()") { out in
+      out.print(
+        "var fields = try JSONFieldReader(json, message: Self.fullName, options: options)")
+      out.block("while fields.next()") { out in
         guard !members.isEmpty else { return out.print("try fields.refuse()") }
         out.switchBlock("fields.name") { out in
           for member in members {
             switch member {
             case .field(let property):
-              printJSONCase(&out, property, claim: property.field.name) { value in
-                "self.\(property.name) = \(value)"
-              }
+              printJSONCase(&out, property)
             case .oneof(let oneof):
-              for property in oneof.members {
-                printJSONCase(&out, property, claim: oneof.name) { value in
-                  "self.\(oneof.property) = .\(property.name)(\(value))"
-                }
-              }
+              for property in oneof.members { printJSONCase(&out, property, of: oneof) }
             }
           }
           out.print("default: try fields.refuse()")
@@ -68,47 +64,68 @@ extension MessageGenerator {
     }
   }
 
-  private func printJSONCase(
-    _ out: inout CodePrinter, _ property: Property, claim: String, _ assign: (String) -> String
-  ) {
-    let json = property.field.jsonName
-    let names = json == property.field.name ? [json] : [json, property.field.name]
-    let head = "case \(names.map { "\"\($0)\"" }.joined(separator: ", ")):"
-    let assignment = assign("try fields.\(property.jsonFunction)()")
-    guard names.count > 1 || property.shape == .member else {
-      return out.print("\(head) \(assignment)")
-    }
+  private func printJSONCase(_ out: inout CodePrinter, _ property: Property) {
+    let read = "try fields.\(property.jsonReader)(&self.\(property.name))"
+    let names = property.jsonNames
+    let head = "case \(names.joined(separator: ", ")):"
+    guard names.count > 1 else { return out.print("\(head) \(read)") }
     out.print(head)
-    out.indented { $0.print("try fields.claim(\"\(claim)\")", assignment) }
+    out.indented { $0.print("try fields.claim(\"\(property.field.name)\")", read) }
   }
 
-  /// Prints `encode(to:)`.
+  private func printJSONCase(_ out: inout CodePrinter, _ property: Property, of oneof: Oneof) {
+    out.print("case \(property.jsonNames.joined(separator: ", ")):")
+    out.indented { out in
+      out.block("if let value = try fields.member(\(property.elementType).self)") { out in
+        out.print(
+          "try fields.claim(\"\(oneof.name)\")",
+          "self.\(oneof.property) = .\(property.name)(value)")
+      }
+    }
+  }
+
+  /// Prints `writeJSON(to:)`.
   func printJSONEncoding(_ out: inout CodePrinter) {
     out.print("", "/// Writes proto3's JSON.")
-    out.block("\(visibility)func encode(to encoder: any Encoder) throws") { out in
-      guard !members.isEmpty else { return out.print("_ = JSONFieldWriter(encoder)") }
-      out.print("var fields = JSONFieldWriter(encoder)")
-      for member in members {
-        switch member {
-        case .field(let property):
-          let function = property.jsonFunction == "value" ? "field" : property.jsonFunction
-          out.print("try fields.\(function)(\(property.jsonName), self.\(property.name))")
-        case .oneof(let oneof):
-          oneof.printEncode(&out)
+    let head = "\(visibility)func writeJSON(to out: inout JSONWriter) throws(SchemaError)"
+    out.block(head) { out in
+      guard !members.isEmpty else { return out.print("try out.message { _ in }") }
+      out.print("try out.message { out throws(SchemaError) in")
+      out.indented { out in
+        for member in members {
+          switch member {
+          case .field(let property):
+            out.print(
+              "try out.\(property.jsonWriter)(\(property.jsonName), self.\(property.name))")
+          case .oneof(let oneof):
+            oneof.printEncode(&out)
+          }
         }
       }
+      out.print("}")
     }
   }
 }
 
 extension Property {
+  /// The field's two names in JSON, each once, as Swift literals.
+  fileprivate var jsonNames: [String] {
+    let names = field.jsonName == field.name ? [field.name] : [field.jsonName, field.name]
+    return names.map { "\"\($0)\"" }
+  }
+
   /// What of the JSON reader reads the field.
-  fileprivate var jsonFunction: String {
+  fileprivate var jsonReader: String {
     switch shape {
     case .repeated: "list"
     case .map: "map"
-    case .plain, .optional, .pointer, .member: "value"
+    case .plain, .optional, .pointer, .member: "read"
     }
+  }
+
+  /// What of the JSON writer writes the field.
+  fileprivate var jsonWriter: String {
+    jsonReader == "read" ? "field" : jsonReader
   }
 
   /// The Swift literal of a proto2 default.

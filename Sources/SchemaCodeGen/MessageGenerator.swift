@@ -6,6 +6,14 @@ struct MessageGenerator {
     case oneof(Oneof)
   }
 
+  /// Well-known types whose JSON is written by hand, in the module `Schema`.
+  private static let haveJSONOfTheirOwn: Set<String> = Set(
+    [
+      "Any", "Timestamp", "Duration", "FieldMask", "Struct", "Value", "ListValue", "BoolValue",
+      "BytesValue", "DoubleValue", "FloatValue", "Int32Value", "Int64Value", "StringValue",
+      "UInt32Value", "UInt64Value",
+    ].map { "google.protobuf.\($0)" })
+
   let message: SchemaMessage
   let isProto3: Bool
   /// `public `, `package ` or empty.
@@ -67,6 +75,7 @@ struct MessageGenerator {
       printDescription(&out)
       try printFill(&out)
       try printRead(&out)
+      guard !Self.haveJSONOfTheirOwn.contains(message.fullName) else { return }
       printJSONDecoding(&out)
       printJSONEncoding(&out)
     }

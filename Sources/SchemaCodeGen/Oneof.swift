@@ -67,7 +67,7 @@ struct Oneof {
     out.switchBlock("self.\(property)") { out in
       for member in members {
         out.print("case .\(member.name)(let value)?:")
-        out.indented { $0.print("try fields.member(\(member.jsonName), value)") }
+        out.indented { $0.print("try out.member(\(member.jsonName), value)") }
       }
       out.print("case nil: break")
     }

@@ -52,23 +52,24 @@ package struct MetadataEntry: Message {
   }
 
   /// Reads proto3's JSON.
-  package init(from decoder: any Decoder) throws {
+  package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "key": self.key = try fields.value()
-      case "value": self.value = try fields.value()
+      case "key": try fields.read(&self.key)
+      case "value": try fields.read(&self.value)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("key", self.key)
-    try fields.field("value", self.value)
+  package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("key", self.key)
+      try out.field("value", self.value)
+    }
   }
 }
 
@@ -132,31 +133,32 @@ package struct CallMeta: Message {
   }
 
   /// Reads proto3's JSON.
-  package init(from decoder: any Decoder) throws {
+  package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "method": self.method = try fields.value()
+      case "method": try fields.read(&self.method)
       case "methodId", "method_id":
         try fields.claim("method_id")
-        self.methodID = try fields.value()
+        try fields.read(&self.methodID)
       case "timeoutUs", "timeout_us":
         try fields.claim("timeout_us")
-        self.timeoutUs = try fields.value()
-      case "metadata": self.metadata = try fields.list()
+        try fields.read(&self.timeoutUs)
+      case "metadata": try fields.list(&self.metadata)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("method", self.method)
-    try fields.field("methodId", self.methodID)
-    try fields.field("timeoutUs", self.timeoutUs)
-    try fields.list("metadata", self.metadata)
+  package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("method", self.method)
+      try out.field("methodId", self.methodID)
+      try out.field("timeoutUs", self.timeoutUs)
+      try out.list("metadata", self.metadata)
+    }
   }
 }
 
@@ -200,21 +202,22 @@ package struct HeadMeta: Message {
   }
 
   /// Reads proto3's JSON.
-  package init(from decoder: any Decoder) throws {
+  package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "metadata": self.metadata = try fields.list()
+      case "metadata": try fields.list(&self.metadata)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("metadata", self.metadata)
+  package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("metadata", self.metadata)
+    }
   }
 }
 
@@ -277,27 +280,28 @@ package struct EndMeta: Message {
   }
 
   /// Reads proto3's JSON.
-  package init(from decoder: any Decoder) throws {
+  package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "code": self.code = try fields.value()
-      case "message": self.message = try fields.value()
-      case "metadata": self.metadata = try fields.list()
-      case "details": self.details = try fields.value()
+      case "code": try fields.read(&self.code)
+      case "message": try fields.read(&self.message)
+      case "metadata": try fields.list(&self.metadata)
+      case "details": try fields.read(&self.details)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("code", self.code)
-    try fields.field("message", self.message)
-    try fields.list("metadata", self.metadata)
-    try fields.field("details", self.details)
+  package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("code", self.code)
+      try out.field("message", self.message)
+      try out.list("metadata", self.metadata)
+      try out.field("details", self.details)
+    }
   }
 }
 

@@ -9,6 +9,9 @@ public import RPC
 public import Schema
 
 public struct GetConnectionsRequest: Message {
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
   /// Every field at its default.
   public init() {}
 
@@ -23,25 +26,27 @@ public struct GetConnectionsRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__rpc__get_connections_request__init(c)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       try fields.refuse()
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    _ = JSONFieldWriter(encoder)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { _ in }
   }
 }
 
@@ -51,6 +56,8 @@ public struct GetConnectionsResponse: Message {
   /// Whether it takes no more calls and ends when those under way have.
   public var draining: Bool
   public var connections: [ConnectionReport]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -83,6 +90,7 @@ public struct GetConnectionsResponse: Message {
     c.pointee.draining = self.draining ? 1 : 0
     c.pointee.n_connections = self.connections.count
     c.pointee.connections = try arena.messages(self.connections)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -91,30 +99,32 @@ public struct GetConnectionsResponse: Message {
     self.ageUs = c.pointee.age_us
     self.draining = c.pointee.draining != 0
     self.connections = CFields.messages(c.pointee.connections, c.pointee.n_connections)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "ageUs", "age_us":
         try fields.claim("age_us")
-        self.ageUs = try fields.value()
-      case "draining": self.draining = try fields.value()
-      case "connections": self.connections = try fields.list()
+        try fields.read(&self.ageUs)
+      case "draining": try fields.read(&self.draining)
+      case "connections": try fields.list(&self.connections)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("ageUs", self.ageUs)
-    try fields.field("draining", self.draining)
-    try fields.list("connections", self.connections)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("ageUs", self.ageUs)
+      try out.field("draining", self.draining)
+      try out.list("connections", self.connections)
+    }
   }
 }
 
@@ -144,6 +154,8 @@ public struct ConnectionReport: Message {
   public var calls: [CallReport]
   /// How many are under way.
   public var callCount: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -193,9 +205,9 @@ public struct ConnectionReport: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__rpc__connection_report__init(c)
     c.pointee.number = self.number
-    c.pointee.peer = try arena.string(self.peer, "holdfast.rpc.ConnectionReport.peer")
+    c.pointee.peer = try arena.string(self.peer)
     c.pointee.n_identity = self.identity.count
-    c.pointee.identity = try arena.strings(self.identity, "holdfast.rpc.ConnectionReport.identity")
+    c.pointee.identity = try arena.strings(self.identity)
     c.pointee.age_us = self.ageUs
     c.pointee.idle_us = self.idleUs
     c.pointee.bytes_received = self.bytesReceived
@@ -207,6 +219,7 @@ public struct ConnectionReport: Message {
     c.pointee.n_calls = self.calls.count
     c.pointee.calls = try arena.messages(self.calls)
     c.pointee.call_count = self.callCount
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -225,66 +238,68 @@ public struct ConnectionReport: Message {
     self.receiveWindow = c.pointee.receive_window
     self.calls = CFields.messages(c.pointee.calls, c.pointee.n_calls)
     self.callCount = c.pointee.call_count
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "number": self.number = try fields.value()
-      case "peer": self.peer = try fields.value()
-      case "identity": self.identity = try fields.list()
+      case "number": try fields.read(&self.number)
+      case "peer": try fields.read(&self.peer)
+      case "identity": try fields.list(&self.identity)
       case "ageUs", "age_us":
         try fields.claim("age_us")
-        self.ageUs = try fields.value()
+        try fields.read(&self.ageUs)
       case "idleUs", "idle_us":
         try fields.claim("idle_us")
-        self.idleUs = try fields.value()
+        try fields.read(&self.idleUs)
       case "bytesReceived", "bytes_received":
         try fields.claim("bytes_received")
-        self.bytesReceived = try fields.value()
+        try fields.read(&self.bytesReceived)
       case "bytesSent", "bytes_sent":
         try fields.claim("bytes_sent")
-        self.bytesSent = try fields.value()
+        try fields.read(&self.bytesSent)
       case "callsBegun", "calls_begun":
         try fields.claim("calls_begun")
-        self.callsBegun = try fields.value()
+        try fields.read(&self.callsBegun)
       case "bytesHeld", "bytes_held":
         try fields.claim("bytes_held")
-        self.bytesHeld = try fields.value()
+        try fields.read(&self.bytesHeld)
       case "sendWindow", "send_window":
         try fields.claim("send_window")
-        self.sendWindow = try fields.value()
+        try fields.read(&self.sendWindow)
       case "receiveWindow", "receive_window":
         try fields.claim("receive_window")
-        self.receiveWindow = try fields.value()
-      case "calls": self.calls = try fields.list()
+        try fields.read(&self.receiveWindow)
+      case "calls": try fields.list(&self.calls)
       case "callCount", "call_count":
         try fields.claim("call_count")
-        self.callCount = try fields.value()
+        try fields.read(&self.callCount)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("number", self.number)
-    try fields.field("peer", self.peer)
-    try fields.list("identity", self.identity)
-    try fields.field("ageUs", self.ageUs)
-    try fields.field("idleUs", self.idleUs)
-    try fields.field("bytesReceived", self.bytesReceived)
-    try fields.field("bytesSent", self.bytesSent)
-    try fields.field("callsBegun", self.callsBegun)
-    try fields.field("bytesHeld", self.bytesHeld)
-    try fields.field("sendWindow", self.sendWindow)
-    try fields.field("receiveWindow", self.receiveWindow)
-    try fields.list("calls", self.calls)
-    try fields.field("callCount", self.callCount)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("number", self.number)
+      try out.field("peer", self.peer)
+      try out.list("identity", self.identity)
+      try out.field("ageUs", self.ageUs)
+      try out.field("idleUs", self.idleUs)
+      try out.field("bytesReceived", self.bytesReceived)
+      try out.field("bytesSent", self.bytesSent)
+      try out.field("callsBegun", self.callsBegun)
+      try out.field("bytesHeld", self.bytesHeld)
+      try out.field("sendWindow", self.sendWindow)
+      try out.field("receiveWindow", self.receiveWindow)
+      try out.list("calls", self.calls)
+      try out.field("callCount", self.callCount)
+    }
   }
 }
 
@@ -302,6 +317,8 @@ public struct CallReport: Message {
   public var isWriteBlocked: Bool
   public var sendWindow: UInt64
   public var receiveWindow: UInt64
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -339,12 +356,13 @@ public struct CallReport: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     holdfast__rpc__call_report__init(c)
     c.pointee.stream = self.stream
-    c.pointee.method = try arena.string(self.method, "holdfast.rpc.CallReport.method")
+    c.pointee.method = try arena.string(self.method)
     c.pointee.time_left_us = self.timeLeftUs
     c.pointee.messages_waiting = self.messagesWaiting
     c.pointee.is_write_blocked = self.isWriteBlocked ? 1 : 0
     c.pointee.send_window = self.sendWindow
     c.pointee.receive_window = self.receiveWindow
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -357,46 +375,48 @@ public struct CallReport: Message {
     self.isWriteBlocked = c.pointee.is_write_blocked != 0
     self.sendWindow = c.pointee.send_window
     self.receiveWindow = c.pointee.receive_window
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "stream": self.stream = try fields.value()
-      case "method": self.method = try fields.value()
+      case "stream": try fields.read(&self.stream)
+      case "method": try fields.read(&self.method)
       case "timeLeftUs", "time_left_us":
         try fields.claim("time_left_us")
-        self.timeLeftUs = try fields.value()
+        try fields.read(&self.timeLeftUs)
       case "messagesWaiting", "messages_waiting":
         try fields.claim("messages_waiting")
-        self.messagesWaiting = try fields.value()
+        try fields.read(&self.messagesWaiting)
       case "isWriteBlocked", "is_write_blocked":
         try fields.claim("is_write_blocked")
-        self.isWriteBlocked = try fields.value()
+        try fields.read(&self.isWriteBlocked)
       case "sendWindow", "send_window":
         try fields.claim("send_window")
-        self.sendWindow = try fields.value()
+        try fields.read(&self.sendWindow)
       case "receiveWindow", "receive_window":
         try fields.claim("receive_window")
-        self.receiveWindow = try fields.value()
+        try fields.read(&self.receiveWindow)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("stream", self.stream)
-    try fields.field("method", self.method)
-    try fields.field("timeLeftUs", self.timeLeftUs)
-    try fields.field("messagesWaiting", self.messagesWaiting)
-    try fields.field("isWriteBlocked", self.isWriteBlocked)
-    try fields.field("sendWindow", self.sendWindow)
-    try fields.field("receiveWindow", self.receiveWindow)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("stream", self.stream)
+      try out.field("method", self.method)
+      try out.field("timeLeftUs", self.timeLeftUs)
+      try out.field("messagesWaiting", self.messagesWaiting)
+      try out.field("isWriteBlocked", self.isWriteBlocked)
+      try out.field("sendWindow", self.sendWindow)
+      try out.field("receiveWindow", self.receiveWindow)
+    }
   }
 }
 

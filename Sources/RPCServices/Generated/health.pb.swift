@@ -11,6 +11,8 @@ public import Schema
 public struct HealthCheckRequest: Message {
   /// `package.Service`; empty: the server as a whole.
   public var service: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -35,36 +37,41 @@ public struct HealthCheckRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__health__v1__health_check_request__init(c)
-    c.pointee.service = try arena.string(self.service, "grpc.health.v1.HealthCheckRequest.service")
+    c.pointee.service = try arena.string(self.service)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.service = CFields.string(c.pointee.service)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "service": self.service = try fields.value()
+      case "service": try fields.read(&self.service)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("service", self.service)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("service", self.service)
+    }
   }
 }
 
 public struct HealthCheckResponse: Message {
   public var status: HealthCheckResponse.ServingStatus
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -135,30 +142,33 @@ public struct HealthCheckResponse: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__health__v1__health_check_response__init(c)
     c.pointee.status = .init(rawValue: .init(truncatingIfNeeded: self.status.rawValue))
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.status = HealthCheckResponse.ServingStatus(rawValue: .init(truncatingIfNeeded: c.pointee.status.rawValue))
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "status": self.status = try fields.value()
+      case "status": try fields.read(&self.status)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("status", self.status)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("status", self.status)
+    }
   }
 }
 

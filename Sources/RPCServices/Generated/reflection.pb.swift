@@ -12,6 +12,8 @@ public import Schema
 public struct ServerReflectionRequest: Message {
   public var host: String
   public var messageRequest: OneOf_MessageRequest?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -52,25 +54,26 @@ public struct ServerReflectionRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__reflection__v1__server_reflection_request__init(c)
-    c.pointee.host = try arena.string(self.host, "grpc.reflection.v1.ServerReflectionRequest.host")
+    c.pointee.host = try arena.string(self.host)
     switch self.messageRequest {
     case .fileByFilename(let value)?:
       c.pointee.message_request_case = .init(rawValue: 3)
-      c.pointee.file_by_filename = try arena.string(value, "grpc.reflection.v1.ServerReflectionRequest.file_by_filename")
+      c.pointee.file_by_filename = try arena.string(value)
     case .fileContainingSymbol(let value)?:
       c.pointee.message_request_case = .init(rawValue: 4)
-      c.pointee.file_containing_symbol = try arena.string(value, "grpc.reflection.v1.ServerReflectionRequest.file_containing_symbol")
+      c.pointee.file_containing_symbol = try arena.string(value)
     case .fileContainingExtension(let value)?:
       c.pointee.message_request_case = .init(rawValue: 5)
       c.pointee.file_containing_extension = try arena.message(value)
     case .allExtensionNumbersOfType(let value)?:
       c.pointee.message_request_case = .init(rawValue: 6)
-      c.pointee.all_extension_numbers_of_type = try arena.string(value, "grpc.reflection.v1.ServerReflectionRequest.all_extension_numbers_of_type")
+      c.pointee.all_extension_numbers_of_type = try arena.string(value)
     case .listServices(let value)?:
       c.pointee.message_request_case = .init(rawValue: 7)
-      c.pointee.list_services = try arena.string(value, "grpc.reflection.v1.ServerReflectionRequest.list_services")
+      c.pointee.list_services = try arena.string(value)
     case nil: break
     }
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -85,51 +88,63 @@ public struct ServerReflectionRequest: Message {
     case 7: self.messageRequest = .listServices(CFields.string(c.pointee.list_services))
     default: self.messageRequest = nil
     }
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "host": self.host = try fields.value()
+      case "host": try fields.read(&self.host)
       case "fileByFilename", "file_by_filename":
-        try fields.claim("message_request")
-        self.messageRequest = .fileByFilename(try fields.value())
+        if let value = try fields.member(String.self) {
+          try fields.claim("message_request")
+          self.messageRequest = .fileByFilename(value)
+        }
       case "fileContainingSymbol", "file_containing_symbol":
-        try fields.claim("message_request")
-        self.messageRequest = .fileContainingSymbol(try fields.value())
+        if let value = try fields.member(String.self) {
+          try fields.claim("message_request")
+          self.messageRequest = .fileContainingSymbol(value)
+        }
       case "fileContainingExtension", "file_containing_extension":
-        try fields.claim("message_request")
-        self.messageRequest = .fileContainingExtension(try fields.value())
+        if let value = try fields.member(ExtensionRequest.self) {
+          try fields.claim("message_request")
+          self.messageRequest = .fileContainingExtension(value)
+        }
       case "allExtensionNumbersOfType", "all_extension_numbers_of_type":
-        try fields.claim("message_request")
-        self.messageRequest = .allExtensionNumbersOfType(try fields.value())
+        if let value = try fields.member(String.self) {
+          try fields.claim("message_request")
+          self.messageRequest = .allExtensionNumbersOfType(value)
+        }
       case "listServices", "list_services":
-        try fields.claim("message_request")
-        self.messageRequest = .listServices(try fields.value())
+        if let value = try fields.member(String.self) {
+          try fields.claim("message_request")
+          self.messageRequest = .listServices(value)
+        }
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("host", self.host)
-    switch self.messageRequest {
-    case .fileByFilename(let value)?:
-      try fields.member("fileByFilename", value)
-    case .fileContainingSymbol(let value)?:
-      try fields.member("fileContainingSymbol", value)
-    case .fileContainingExtension(let value)?:
-      try fields.member("fileContainingExtension", value)
-    case .allExtensionNumbersOfType(let value)?:
-      try fields.member("allExtensionNumbersOfType", value)
-    case .listServices(let value)?:
-      try fields.member("listServices", value)
-    case nil: break
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("host", self.host)
+      switch self.messageRequest {
+      case .fileByFilename(let value)?:
+        try out.member("fileByFilename", value)
+      case .fileContainingSymbol(let value)?:
+        try out.member("fileContainingSymbol", value)
+      case .fileContainingExtension(let value)?:
+        try out.member("fileContainingExtension", value)
+      case .allExtensionNumbersOfType(let value)?:
+        try out.member("allExtensionNumbersOfType", value)
+      case .listServices(let value)?:
+        try out.member("listServices", value)
+      case nil: break
+      }
     }
   }
 }
@@ -137,6 +152,8 @@ public struct ServerReflectionRequest: Message {
 public struct ExtensionRequest: Message {
   public var containingType: String
   public var extensionNumber: Int32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -163,8 +180,9 @@ public struct ExtensionRequest: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__reflection__v1__extension_request__init(c)
-    c.pointee.containing_type = try arena.string(self.containingType, "grpc.reflection.v1.ExtensionRequest.containing_type")
+    c.pointee.containing_type = try arena.string(self.containingType)
     c.pointee.extension_number = self.extensionNumber
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -172,30 +190,32 @@ public struct ExtensionRequest: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.containingType = CFields.string(c.pointee.containing_type)
     self.extensionNumber = c.pointee.extension_number
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "containingType", "containing_type":
         try fields.claim("containing_type")
-        self.containingType = try fields.value()
+        try fields.read(&self.containingType)
       case "extensionNumber", "extension_number":
         try fields.claim("extension_number")
-        self.extensionNumber = try fields.value()
+        try fields.read(&self.extensionNumber)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("containingType", self.containingType)
-    try fields.field("extensionNumber", self.extensionNumber)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("containingType", self.containingType)
+      try out.field("extensionNumber", self.extensionNumber)
+    }
   }
 }
 
@@ -203,6 +223,8 @@ public struct ServerReflectionResponse: Message {
   public var validHost: String
   public var originalRequest: ServerReflectionRequest?
   public var messageResponse: OneOf_MessageResponse?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -239,7 +261,7 @@ public struct ServerReflectionResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__reflection__v1__server_reflection_response__init(c)
-    c.pointee.valid_host = try arena.string(self.validHost, "grpc.reflection.v1.ServerReflectionResponse.valid_host")
+    c.pointee.valid_host = try arena.string(self.validHost)
     c.pointee.original_request = try arena.message(self.originalRequest)
     switch self.messageResponse {
     case .fileDescriptorResponse(let value)?:
@@ -256,6 +278,7 @@ public struct ServerReflectionResponse: Message {
       c.pointee.error_response = try arena.message(value)
     case nil: break
     }
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -270,52 +293,62 @@ public struct ServerReflectionResponse: Message {
     case 7: self.messageResponse = .errorResponse(CFields.present(c.pointee.error_response))
     default: self.messageResponse = nil
     }
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "validHost", "valid_host":
         try fields.claim("valid_host")
-        self.validHost = try fields.value()
+        try fields.read(&self.validHost)
       case "originalRequest", "original_request":
         try fields.claim("original_request")
-        self.originalRequest = try fields.value()
+        try fields.read(&self.originalRequest)
       case "fileDescriptorResponse", "file_descriptor_response":
-        try fields.claim("message_response")
-        self.messageResponse = .fileDescriptorResponse(try fields.value())
+        if let value = try fields.member(FileDescriptorResponse.self) {
+          try fields.claim("message_response")
+          self.messageResponse = .fileDescriptorResponse(value)
+        }
       case "allExtensionNumbersResponse", "all_extension_numbers_response":
-        try fields.claim("message_response")
-        self.messageResponse = .allExtensionNumbersResponse(try fields.value())
+        if let value = try fields.member(ExtensionNumberResponse.self) {
+          try fields.claim("message_response")
+          self.messageResponse = .allExtensionNumbersResponse(value)
+        }
       case "listServicesResponse", "list_services_response":
-        try fields.claim("message_response")
-        self.messageResponse = .listServicesResponse(try fields.value())
+        if let value = try fields.member(ListServiceResponse.self) {
+          try fields.claim("message_response")
+          self.messageResponse = .listServicesResponse(value)
+        }
       case "errorResponse", "error_response":
-        try fields.claim("message_response")
-        self.messageResponse = .errorResponse(try fields.value())
+        if let value = try fields.member(ErrorResponse.self) {
+          try fields.claim("message_response")
+          self.messageResponse = .errorResponse(value)
+        }
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("validHost", self.validHost)
-    try fields.field("originalRequest", self.originalRequest)
-    switch self.messageResponse {
-    case .fileDescriptorResponse(let value)?:
-      try fields.member("fileDescriptorResponse", value)
-    case .allExtensionNumbersResponse(let value)?:
-      try fields.member("allExtensionNumbersResponse", value)
-    case .listServicesResponse(let value)?:
-      try fields.member("listServicesResponse", value)
-    case .errorResponse(let value)?:
-      try fields.member("errorResponse", value)
-    case nil: break
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("validHost", self.validHost)
+      try out.field("originalRequest", self.originalRequest)
+      switch self.messageResponse {
+      case .fileDescriptorResponse(let value)?:
+        try out.member("fileDescriptorResponse", value)
+      case .allExtensionNumbersResponse(let value)?:
+        try out.member("allExtensionNumbersResponse", value)
+      case .listServicesResponse(let value)?:
+        try out.member("listServicesResponse", value)
+      case .errorResponse(let value)?:
+        try out.member("errorResponse", value)
+      case nil: break
+      }
     }
   }
 }
@@ -324,6 +357,8 @@ public struct ServerReflectionResponse: Message {
 /// imports, unless they were sent before on this call.
 public struct FileDescriptorResponse: Message {
   public var fileDescriptorProto: [[UInt8]]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -350,38 +385,43 @@ public struct FileDescriptorResponse: Message {
     grpc__reflection__v1__file_descriptor_response__init(c)
     c.pointee.n_file_descriptor_proto = self.fileDescriptorProto.count
     c.pointee.file_descriptor_proto = try arena.bytesList(self.fileDescriptorProto)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.fileDescriptorProto = CFields.bytesList(c.pointee.file_descriptor_proto, c.pointee.n_file_descriptor_proto)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "fileDescriptorProto", "file_descriptor_proto":
         try fields.claim("file_descriptor_proto")
-        self.fileDescriptorProto = try fields.list()
+        try fields.list(&self.fileDescriptorProto)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("fileDescriptorProto", self.fileDescriptorProto)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("fileDescriptorProto", self.fileDescriptorProto)
+    }
   }
 }
 
 public struct ExtensionNumberResponse: Message {
   public var baseTypeName: String
   public var extensionNumber: [Int32]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -408,9 +448,10 @@ public struct ExtensionNumberResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__reflection__v1__extension_number_response__init(c)
-    c.pointee.base_type_name = try arena.string(self.baseTypeName, "grpc.reflection.v1.ExtensionNumberResponse.base_type_name")
+    c.pointee.base_type_name = try arena.string(self.baseTypeName)
     c.pointee.n_extension_number = self.extensionNumber.count
     c.pointee.extension_number = try arena.list(self.extensionNumber)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -418,35 +459,39 @@ public struct ExtensionNumberResponse: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.baseTypeName = CFields.string(c.pointee.base_type_name)
     self.extensionNumber = CFields.list(c.pointee.extension_number, c.pointee.n_extension_number)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "baseTypeName", "base_type_name":
         try fields.claim("base_type_name")
-        self.baseTypeName = try fields.value()
+        try fields.read(&self.baseTypeName)
       case "extensionNumber", "extension_number":
         try fields.claim("extension_number")
-        self.extensionNumber = try fields.list()
+        try fields.list(&self.extensionNumber)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("baseTypeName", self.baseTypeName)
-    try fields.list("extensionNumber", self.extensionNumber)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("baseTypeName", self.baseTypeName)
+      try out.list("extensionNumber", self.extensionNumber)
+    }
   }
 }
 
 public struct ListServiceResponse: Message {
   public var service: [ServiceResponse]
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -473,36 +518,41 @@ public struct ListServiceResponse: Message {
     grpc__reflection__v1__list_service_response__init(c)
     c.pointee.n_service = self.service.count
     c.pointee.service = try arena.messages(self.service)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.service = CFields.messages(c.pointee.service, c.pointee.n_service)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "service": self.service = try fields.list()
+      case "service": try fields.list(&self.service)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("service", self.service)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("service", self.service)
+    }
   }
 }
 
 public struct ServiceResponse: Message {
   /// `package.Service`.
   public var name: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -527,31 +577,34 @@ public struct ServiceResponse: Message {
   @inlinable
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__reflection__v1__service_response__init(c)
-    c.pointee.name = try arena.string(self.name, "grpc.reflection.v1.ServiceResponse.name")
+    c.pointee.name = try arena.string(self.name)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
   @inlinable
   public init(reading c: UnsafePointer<CStruct>) {
     self.name = CFields.string(c.pointee.name)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
+      case "name": try fields.read(&self.name)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+    }
   }
 }
 
@@ -559,6 +612,8 @@ public struct ErrorResponse: Message {
   /// One of gRPC's 17 status codes.
   public var errorCode: Int32
   public var errorMessage: String
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
 
   /// Every field at its default.
   public init() {
@@ -586,7 +641,8 @@ public struct ErrorResponse: Message {
   public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
     grpc__reflection__v1__error_response__init(c)
     c.pointee.error_code = self.errorCode
-    c.pointee.error_message = try arena.string(self.errorMessage, "grpc.reflection.v1.ErrorResponse.error_message")
+    c.pointee.error_message = try arena.string(self.errorMessage)
+    try arena.unknownFields(self.unknownFields, of: c)
   }
 
   /// Takes the C struct's fields.
@@ -594,30 +650,32 @@ public struct ErrorResponse: Message {
   public init(reading c: UnsafePointer<CStruct>) {
     self.errorCode = c.pointee.error_code
     self.errorMessage = CFields.string(c.pointee.error_message)
+    self.unknownFields = CFields.unknownFields(c)
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "errorCode", "error_code":
         try fields.claim("error_code")
-        self.errorCode = try fields.value()
+        try fields.read(&self.errorCode)
       case "errorMessage", "error_message":
         try fields.claim("error_message")
-        self.errorMessage = try fields.value()
+        try fields.read(&self.errorMessage)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("errorCode", self.errorCode)
-    try fields.field("errorMessage", self.errorMessage)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("errorCode", self.errorCode)
+      try out.field("errorMessage", self.errorMessage)
+    }
   }
 }
 

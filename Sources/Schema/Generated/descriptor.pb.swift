@@ -85,21 +85,22 @@ public struct Google_Protobuf_FileDescriptorSet: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "file": self.file = try fields.list()
+      case "file": try fields.list(&self.file)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("file", self.file)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("file", self.file)
+    }
   }
 }
 
@@ -219,53 +220,54 @@ public struct Google_Protobuf_FileDescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "package": self.package = try fields.value()
-      case "dependency": self.dependency = try fields.list()
+      case "name": try fields.read(&self.name)
+      case "package": try fields.read(&self.package)
+      case "dependency": try fields.list(&self.dependency)
       case "publicDependency", "public_dependency":
         try fields.claim("public_dependency")
-        self.publicDependency = try fields.list()
+        try fields.list(&self.publicDependency)
       case "weakDependency", "weak_dependency":
         try fields.claim("weak_dependency")
-        self.weakDependency = try fields.list()
+        try fields.list(&self.weakDependency)
       case "messageType", "message_type":
         try fields.claim("message_type")
-        self.messageType = try fields.list()
+        try fields.list(&self.messageType)
       case "enumType", "enum_type":
         try fields.claim("enum_type")
-        self.enumType = try fields.list()
-      case "service": self.service = try fields.list()
-      case "extension": self.`extension` = try fields.list()
-      case "options": self.options = try fields.value()
+        try fields.list(&self.enumType)
+      case "service": try fields.list(&self.service)
+      case "extension": try fields.list(&self.`extension`)
+      case "options": try fields.read(&self.options)
       case "sourceCodeInfo", "source_code_info":
         try fields.claim("source_code_info")
-        self.sourceCodeInfo = try fields.value()
-      case "syntax": self.syntax = try fields.value()
+        try fields.read(&self.sourceCodeInfo)
+      case "syntax": try fields.read(&self.syntax)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.field("package", self.package)
-    try fields.list("dependency", self.dependency)
-    try fields.list("publicDependency", self.publicDependency)
-    try fields.list("weakDependency", self.weakDependency)
-    try fields.list("messageType", self.messageType)
-    try fields.list("enumType", self.enumType)
-    try fields.list("service", self.service)
-    try fields.list("extension", self.`extension`)
-    try fields.field("options", self.options)
-    try fields.field("sourceCodeInfo", self.sourceCodeInfo)
-    try fields.field("syntax", self.syntax)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.field("package", self.package)
+      try out.list("dependency", self.dependency)
+      try out.list("publicDependency", self.publicDependency)
+      try out.list("weakDependency", self.weakDependency)
+      try out.list("messageType", self.messageType)
+      try out.list("enumType", self.enumType)
+      try out.list("service", self.service)
+      try out.list("extension", self.`extension`)
+      try out.field("options", self.options)
+      try out.field("sourceCodeInfo", self.sourceCodeInfo)
+      try out.field("syntax", self.syntax)
+    }
   }
 }
 
@@ -374,25 +376,26 @@ public struct Google_Protobuf_DescriptorProto: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "start": self.start = try fields.value()
-        case "end": self.end = try fields.value()
-        case "options": self.options = try fields.value()
+        case "start": try fields.read(&self.start)
+        case "end": try fields.read(&self.end)
+        case "options": try fields.read(&self.options)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.field("start", self.start)
-      try fields.field("end", self.end)
-      try fields.field("options", self.options)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.field("start", self.start)
+        try out.field("end", self.end)
+        try out.field("options", self.options)
+      }
     }
   }
 
@@ -452,23 +455,24 @@ public struct Google_Protobuf_DescriptorProto: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "start": self.start = try fields.value()
-        case "end": self.end = try fields.value()
+        case "start": try fields.read(&self.start)
+        case "end": try fields.read(&self.end)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.field("start", self.start)
-      try fields.field("end", self.end)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.field("start", self.start)
+        try out.field("end", self.end)
+      }
     }
   }
 
@@ -521,51 +525,52 @@ public struct Google_Protobuf_DescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "field": self.field = try fields.list()
-      case "extension": self.`extension` = try fields.list()
+      case "name": try fields.read(&self.name)
+      case "field": try fields.list(&self.field)
+      case "extension": try fields.list(&self.`extension`)
       case "nestedType", "nested_type":
         try fields.claim("nested_type")
-        self.nestedType = try fields.list()
+        try fields.list(&self.nestedType)
       case "enumType", "enum_type":
         try fields.claim("enum_type")
-        self.enumType = try fields.list()
+        try fields.list(&self.enumType)
       case "extensionRange", "extension_range":
         try fields.claim("extension_range")
-        self.extensionRange = try fields.list()
+        try fields.list(&self.extensionRange)
       case "oneofDecl", "oneof_decl":
         try fields.claim("oneof_decl")
-        self.oneofDecl = try fields.list()
-      case "options": self.options = try fields.value()
+        try fields.list(&self.oneofDecl)
+      case "options": try fields.read(&self.options)
       case "reservedRange", "reserved_range":
         try fields.claim("reserved_range")
-        self.reservedRange = try fields.list()
+        try fields.list(&self.reservedRange)
       case "reservedName", "reserved_name":
         try fields.claim("reserved_name")
-        self.reservedName = try fields.list()
+        try fields.list(&self.reservedName)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.list("field", self.field)
-    try fields.list("extension", self.`extension`)
-    try fields.list("nestedType", self.nestedType)
-    try fields.list("enumType", self.enumType)
-    try fields.list("extensionRange", self.extensionRange)
-    try fields.list("oneofDecl", self.oneofDecl)
-    try fields.field("options", self.options)
-    try fields.list("reservedRange", self.reservedRange)
-    try fields.list("reservedName", self.reservedName)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.list("field", self.field)
+      try out.list("extension", self.`extension`)
+      try out.list("nestedType", self.nestedType)
+      try out.list("enumType", self.enumType)
+      try out.list("extensionRange", self.extensionRange)
+      try out.list("oneofDecl", self.oneofDecl)
+      try out.field("options", self.options)
+      try out.list("reservedRange", self.reservedRange)
+      try out.list("reservedName", self.reservedName)
+    }
   }
 }
 
@@ -611,23 +616,24 @@ public struct Google_Protobuf_ExtensionRangeOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -932,51 +938,52 @@ public struct Google_Protobuf_FieldDescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "number": self.number = try fields.value()
-      case "label": self.label = try fields.value()
-      case "type": self.type = try fields.value()
+      case "name": try fields.read(&self.name)
+      case "number": try fields.read(&self.number)
+      case "label": try fields.read(&self.label)
+      case "type": try fields.read(&self.type)
       case "typeName", "type_name":
         try fields.claim("type_name")
-        self.typeName = try fields.value()
-      case "extendee": self.extendee = try fields.value()
+        try fields.read(&self.typeName)
+      case "extendee": try fields.read(&self.extendee)
       case "defaultValue", "default_value":
         try fields.claim("default_value")
-        self.defaultValue = try fields.value()
+        try fields.read(&self.defaultValue)
       case "oneofIndex", "oneof_index":
         try fields.claim("oneof_index")
-        self.oneofIndex = try fields.value()
+        try fields.read(&self.oneofIndex)
       case "jsonName", "json_name":
         try fields.claim("json_name")
-        self.jsonName = try fields.value()
-      case "options": self.options = try fields.value()
+        try fields.read(&self.jsonName)
+      case "options": try fields.read(&self.options)
       case "proto3Optional", "proto3_optional":
         try fields.claim("proto3_optional")
-        self.proto3Optional = try fields.value()
+        try fields.read(&self.proto3Optional)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.field("number", self.number)
-    try fields.field("label", self.label)
-    try fields.field("type", self.type)
-    try fields.field("typeName", self.typeName)
-    try fields.field("extendee", self.extendee)
-    try fields.field("defaultValue", self.defaultValue)
-    try fields.field("oneofIndex", self.oneofIndex)
-    try fields.field("jsonName", self.jsonName)
-    try fields.field("options", self.options)
-    try fields.field("proto3Optional", self.proto3Optional)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.field("number", self.number)
+      try out.field("label", self.label)
+      try out.field("type", self.type)
+      try out.field("typeName", self.typeName)
+      try out.field("extendee", self.extendee)
+      try out.field("defaultValue", self.defaultValue)
+      try out.field("oneofIndex", self.oneofIndex)
+      try out.field("jsonName", self.jsonName)
+      try out.field("options", self.options)
+      try out.field("proto3Optional", self.proto3Optional)
+    }
   }
 }
 
@@ -1026,23 +1033,24 @@ public struct Google_Protobuf_OneofDescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "options": self.options = try fields.value()
+      case "name": try fields.read(&self.name)
+      case "options": try fields.read(&self.options)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.field("options", self.options)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.field("options", self.options)
+    }
   }
 }
 
@@ -1140,23 +1148,24 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "start": self.start = try fields.value()
-        case "end": self.end = try fields.value()
+        case "start": try fields.read(&self.start)
+        case "end": try fields.read(&self.end)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.field("start", self.start)
-      try fields.field("end", self.end)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.field("start", self.start)
+        try out.field("end", self.end)
+      }
     }
   }
 
@@ -1194,33 +1203,34 @@ public struct Google_Protobuf_EnumDescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "value": self.value = try fields.list()
-      case "options": self.options = try fields.value()
+      case "name": try fields.read(&self.name)
+      case "value": try fields.list(&self.value)
+      case "options": try fields.read(&self.options)
       case "reservedRange", "reserved_range":
         try fields.claim("reserved_range")
-        self.reservedRange = try fields.list()
+        try fields.list(&self.reservedRange)
       case "reservedName", "reserved_name":
         try fields.claim("reserved_name")
-        self.reservedName = try fields.list()
+        try fields.list(&self.reservedName)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.list("value", self.value)
-    try fields.field("options", self.options)
-    try fields.list("reservedRange", self.reservedRange)
-    try fields.list("reservedName", self.reservedName)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.list("value", self.value)
+      try out.field("options", self.options)
+      try out.list("reservedRange", self.reservedRange)
+      try out.list("reservedName", self.reservedName)
+    }
   }
 }
 
@@ -1278,25 +1288,26 @@ public struct Google_Protobuf_EnumValueDescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "number": self.number = try fields.value()
-      case "options": self.options = try fields.value()
+      case "name": try fields.read(&self.name)
+      case "number": try fields.read(&self.number)
+      case "options": try fields.read(&self.options)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.field("number", self.number)
-    try fields.field("options", self.options)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.field("number", self.number)
+      try out.field("options", self.options)
+    }
   }
 }
 
@@ -1352,25 +1363,26 @@ public struct Google_Protobuf_ServiceDescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "method": self.method = try fields.list()
-      case "options": self.options = try fields.value()
+      case "name": try fields.read(&self.name)
+      case "method": try fields.list(&self.method)
+      case "options": try fields.read(&self.options)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.list("method", self.method)
-    try fields.field("options", self.options)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.list("method", self.method)
+      try out.field("options", self.options)
+    }
   }
 }
 
@@ -1454,39 +1466,40 @@ public struct Google_Protobuf_MethodDescriptorProto: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
+      case "name": try fields.read(&self.name)
       case "inputType", "input_type":
         try fields.claim("input_type")
-        self.inputType = try fields.value()
+        try fields.read(&self.inputType)
       case "outputType", "output_type":
         try fields.claim("output_type")
-        self.outputType = try fields.value()
-      case "options": self.options = try fields.value()
+        try fields.read(&self.outputType)
+      case "options": try fields.read(&self.options)
       case "clientStreaming", "client_streaming":
         try fields.claim("client_streaming")
-        self.clientStreaming = try fields.value()
+        try fields.read(&self.clientStreaming)
       case "serverStreaming", "server_streaming":
         try fields.claim("server_streaming")
-        self.serverStreaming = try fields.value()
+        try fields.read(&self.serverStreaming)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.field("inputType", self.inputType)
-    try fields.field("outputType", self.outputType)
-    try fields.field("options", self.options)
-    try fields.field("clientStreaming", self.clientStreaming)
-    try fields.field("serverStreaming", self.serverStreaming)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.field("inputType", self.inputType)
+      try out.field("outputType", self.outputType)
+      try out.field("options", self.options)
+      try out.field("clientStreaming", self.clientStreaming)
+      try out.field("serverStreaming", self.serverStreaming)
+    }
   }
 }
 
@@ -1820,101 +1833,102 @@ public struct Google_Protobuf_FileOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "javaPackage", "java_package":
         try fields.claim("java_package")
-        self.javaPackage = try fields.value()
+        try fields.read(&self.javaPackage)
       case "javaOuterClassname", "java_outer_classname":
         try fields.claim("java_outer_classname")
-        self.javaOuterClassname = try fields.value()
+        try fields.read(&self.javaOuterClassname)
       case "javaMultipleFiles", "java_multiple_files":
         try fields.claim("java_multiple_files")
-        self.javaMultipleFiles = try fields.value()
+        try fields.read(&self.javaMultipleFiles)
       case "javaGenerateEqualsAndHash", "java_generate_equals_and_hash":
         try fields.claim("java_generate_equals_and_hash")
-        self.javaGenerateEqualsAndHash = try fields.value()
+        try fields.read(&self.javaGenerateEqualsAndHash)
       case "javaStringCheckUtf8", "java_string_check_utf8":
         try fields.claim("java_string_check_utf8")
-        self.javaStringCheckUtf8 = try fields.value()
+        try fields.read(&self.javaStringCheckUtf8)
       case "optimizeFor", "optimize_for":
         try fields.claim("optimize_for")
-        self.optimizeFor = try fields.value()
+        try fields.read(&self.optimizeFor)
       case "goPackage", "go_package":
         try fields.claim("go_package")
-        self.goPackage = try fields.value()
+        try fields.read(&self.goPackage)
       case "ccGenericServices", "cc_generic_services":
         try fields.claim("cc_generic_services")
-        self.ccGenericServices = try fields.value()
+        try fields.read(&self.ccGenericServices)
       case "javaGenericServices", "java_generic_services":
         try fields.claim("java_generic_services")
-        self.javaGenericServices = try fields.value()
+        try fields.read(&self.javaGenericServices)
       case "pyGenericServices", "py_generic_services":
         try fields.claim("py_generic_services")
-        self.pyGenericServices = try fields.value()
+        try fields.read(&self.pyGenericServices)
       case "phpGenericServices", "php_generic_services":
         try fields.claim("php_generic_services")
-        self.phpGenericServices = try fields.value()
-      case "deprecated": self.deprecated = try fields.value()
+        try fields.read(&self.phpGenericServices)
+      case "deprecated": try fields.read(&self.deprecated)
       case "ccEnableArenas", "cc_enable_arenas":
         try fields.claim("cc_enable_arenas")
-        self.ccEnableArenas = try fields.value()
+        try fields.read(&self.ccEnableArenas)
       case "objcClassPrefix", "objc_class_prefix":
         try fields.claim("objc_class_prefix")
-        self.objcClassPrefix = try fields.value()
+        try fields.read(&self.objcClassPrefix)
       case "csharpNamespace", "csharp_namespace":
         try fields.claim("csharp_namespace")
-        self.csharpNamespace = try fields.value()
+        try fields.read(&self.csharpNamespace)
       case "swiftPrefix", "swift_prefix":
         try fields.claim("swift_prefix")
-        self.swiftPrefix = try fields.value()
+        try fields.read(&self.swiftPrefix)
       case "phpClassPrefix", "php_class_prefix":
         try fields.claim("php_class_prefix")
-        self.phpClassPrefix = try fields.value()
+        try fields.read(&self.phpClassPrefix)
       case "phpNamespace", "php_namespace":
         try fields.claim("php_namespace")
-        self.phpNamespace = try fields.value()
+        try fields.read(&self.phpNamespace)
       case "phpMetadataNamespace", "php_metadata_namespace":
         try fields.claim("php_metadata_namespace")
-        self.phpMetadataNamespace = try fields.value()
+        try fields.read(&self.phpMetadataNamespace)
       case "rubyPackage", "ruby_package":
         try fields.claim("ruby_package")
-        self.rubyPackage = try fields.value()
+        try fields.read(&self.rubyPackage)
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("javaPackage", self.javaPackage)
-    try fields.field("javaOuterClassname", self.javaOuterClassname)
-    try fields.field("javaMultipleFiles", self.javaMultipleFiles)
-    try fields.field("javaGenerateEqualsAndHash", self.javaGenerateEqualsAndHash)
-    try fields.field("javaStringCheckUtf8", self.javaStringCheckUtf8)
-    try fields.field("optimizeFor", self.optimizeFor)
-    try fields.field("goPackage", self.goPackage)
-    try fields.field("ccGenericServices", self.ccGenericServices)
-    try fields.field("javaGenericServices", self.javaGenericServices)
-    try fields.field("pyGenericServices", self.pyGenericServices)
-    try fields.field("phpGenericServices", self.phpGenericServices)
-    try fields.field("deprecated", self.deprecated)
-    try fields.field("ccEnableArenas", self.ccEnableArenas)
-    try fields.field("objcClassPrefix", self.objcClassPrefix)
-    try fields.field("csharpNamespace", self.csharpNamespace)
-    try fields.field("swiftPrefix", self.swiftPrefix)
-    try fields.field("phpClassPrefix", self.phpClassPrefix)
-    try fields.field("phpNamespace", self.phpNamespace)
-    try fields.field("phpMetadataNamespace", self.phpMetadataNamespace)
-    try fields.field("rubyPackage", self.rubyPackage)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("javaPackage", self.javaPackage)
+      try out.field("javaOuterClassname", self.javaOuterClassname)
+      try out.field("javaMultipleFiles", self.javaMultipleFiles)
+      try out.field("javaGenerateEqualsAndHash", self.javaGenerateEqualsAndHash)
+      try out.field("javaStringCheckUtf8", self.javaStringCheckUtf8)
+      try out.field("optimizeFor", self.optimizeFor)
+      try out.field("goPackage", self.goPackage)
+      try out.field("ccGenericServices", self.ccGenericServices)
+      try out.field("javaGenericServices", self.javaGenericServices)
+      try out.field("pyGenericServices", self.pyGenericServices)
+      try out.field("phpGenericServices", self.phpGenericServices)
+      try out.field("deprecated", self.deprecated)
+      try out.field("ccEnableArenas", self.ccEnableArenas)
+      try out.field("objcClassPrefix", self.objcClassPrefix)
+      try out.field("csharpNamespace", self.csharpNamespace)
+      try out.field("swiftPrefix", self.swiftPrefix)
+      try out.field("phpClassPrefix", self.phpClassPrefix)
+      try out.field("phpNamespace", self.phpNamespace)
+      try out.field("phpMetadataNamespace", self.phpMetadataNamespace)
+      try out.field("rubyPackage", self.rubyPackage)
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2044,37 +2058,38 @@ public struct Google_Protobuf_MessageOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "messageSetWireFormat", "message_set_wire_format":
         try fields.claim("message_set_wire_format")
-        self.messageSetWireFormat = try fields.value()
+        try fields.read(&self.messageSetWireFormat)
       case "noStandardDescriptorAccessor", "no_standard_descriptor_accessor":
         try fields.claim("no_standard_descriptor_accessor")
-        self.noStandardDescriptorAccessor = try fields.value()
-      case "deprecated": self.deprecated = try fields.value()
+        try fields.read(&self.noStandardDescriptorAccessor)
+      case "deprecated": try fields.read(&self.deprecated)
       case "mapEntry", "map_entry":
         try fields.claim("map_entry")
-        self.mapEntry = try fields.value()
+        try fields.read(&self.mapEntry)
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("messageSetWireFormat", self.messageSetWireFormat)
-    try fields.field("noStandardDescriptorAccessor", self.noStandardDescriptorAccessor)
-    try fields.field("deprecated", self.deprecated)
-    try fields.field("mapEntry", self.mapEntry)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("messageSetWireFormat", self.messageSetWireFormat)
+      try out.field("noStandardDescriptorAccessor", self.noStandardDescriptorAccessor)
+      try out.field("deprecated", self.deprecated)
+      try out.field("mapEntry", self.mapEntry)
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2334,39 +2349,40 @@ public struct Google_Protobuf_FieldOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "ctype": self.ctype = try fields.value()
-      case "packed": self.packed = try fields.value()
-      case "jstype": self.jstype = try fields.value()
-      case "lazy": self.lazy = try fields.value()
+      case "ctype": try fields.read(&self.ctype)
+      case "packed": try fields.read(&self.packed)
+      case "jstype": try fields.read(&self.jstype)
+      case "lazy": try fields.read(&self.lazy)
       case "unverifiedLazy", "unverified_lazy":
         try fields.claim("unverified_lazy")
-        self.unverifiedLazy = try fields.value()
-      case "deprecated": self.deprecated = try fields.value()
-      case "weak": self.weak = try fields.value()
+        try fields.read(&self.unverifiedLazy)
+      case "deprecated": try fields.read(&self.deprecated)
+      case "weak": try fields.read(&self.weak)
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("ctype", self.ctype)
-    try fields.field("packed", self.packed)
-    try fields.field("jstype", self.jstype)
-    try fields.field("lazy", self.lazy)
-    try fields.field("unverifiedLazy", self.unverifiedLazy)
-    try fields.field("deprecated", self.deprecated)
-    try fields.field("weak", self.weak)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("ctype", self.ctype)
+      try out.field("packed", self.packed)
+      try out.field("jstype", self.jstype)
+      try out.field("lazy", self.lazy)
+      try out.field("unverifiedLazy", self.unverifiedLazy)
+      try out.field("deprecated", self.deprecated)
+      try out.field("weak", self.weak)
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2412,23 +2428,24 @@ public struct Google_Protobuf_OneofOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2498,29 +2515,30 @@ public struct Google_Protobuf_EnumOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "allowAlias", "allow_alias":
         try fields.claim("allow_alias")
-        self.allowAlias = try fields.value()
-      case "deprecated": self.deprecated = try fields.value()
+        try fields.read(&self.allowAlias)
+      case "deprecated": try fields.read(&self.deprecated)
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("allowAlias", self.allowAlias)
-    try fields.field("deprecated", self.deprecated)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("allowAlias", self.allowAlias)
+      try out.field("deprecated", self.deprecated)
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2580,25 +2598,26 @@ public struct Google_Protobuf_EnumValueOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "deprecated": self.deprecated = try fields.value()
+      case "deprecated": try fields.read(&self.deprecated)
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("deprecated", self.deprecated)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("deprecated", self.deprecated)
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2658,25 +2677,26 @@ public struct Google_Protobuf_ServiceOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "deprecated": self.deprecated = try fields.value()
+      case "deprecated": try fields.read(&self.deprecated)
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("deprecated", self.deprecated)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("deprecated", self.deprecated)
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2791,29 +2811,30 @@ public struct Google_Protobuf_MethodOptions: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "deprecated": self.deprecated = try fields.value()
+      case "deprecated": try fields.read(&self.deprecated)
       case "idempotencyLevel", "idempotency_level":
         try fields.claim("idempotency_level")
-        self.idempotencyLevel = try fields.value()
+        try fields.read(&self.idempotencyLevel)
       case "uninterpretedOption", "uninterpreted_option":
         try fields.claim("uninterpreted_option")
-        self.uninterpretedOption = try fields.list()
+        try fields.list(&self.uninterpretedOption)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("deprecated", self.deprecated)
-    try fields.field("idempotencyLevel", self.idempotencyLevel)
-    try fields.list("uninterpretedOption", self.uninterpretedOption)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("deprecated", self.deprecated)
+      try out.field("idempotencyLevel", self.idempotencyLevel)
+      try out.list("uninterpretedOption", self.uninterpretedOption)
+    }
   }
 }
 
@@ -2910,27 +2931,28 @@ public struct Google_Protobuf_UninterpretedOption: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
         case "namePart", "name_part":
           try fields.claim("name_part")
-          self.namePart = try fields.value()
+          try fields.read(&self.namePart)
         case "isExtension", "is_extension":
           try fields.claim("is_extension")
-          self.isExtension = try fields.value()
+          try fields.read(&self.isExtension)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.field("namePart", self.namePart)
-      try fields.field("isExtension", self.isExtension)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.field("namePart", self.namePart)
+        try out.field("isExtension", self.isExtension)
+      }
     }
   }
 
@@ -2982,45 +3004,46 @@ public struct Google_Protobuf_UninterpretedOption: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.list()
+      case "name": try fields.list(&self.name)
       case "identifierValue", "identifier_value":
         try fields.claim("identifier_value")
-        self.identifierValue = try fields.value()
+        try fields.read(&self.identifierValue)
       case "positiveIntValue", "positive_int_value":
         try fields.claim("positive_int_value")
-        self.positiveIntValue = try fields.value()
+        try fields.read(&self.positiveIntValue)
       case "negativeIntValue", "negative_int_value":
         try fields.claim("negative_int_value")
-        self.negativeIntValue = try fields.value()
+        try fields.read(&self.negativeIntValue)
       case "doubleValue", "double_value":
         try fields.claim("double_value")
-        self.doubleValue = try fields.value()
+        try fields.read(&self.doubleValue)
       case "stringValue", "string_value":
         try fields.claim("string_value")
-        self.stringValue = try fields.value()
+        try fields.read(&self.stringValue)
       case "aggregateValue", "aggregate_value":
         try fields.claim("aggregate_value")
-        self.aggregateValue = try fields.value()
+        try fields.read(&self.aggregateValue)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("name", self.name)
-    try fields.field("identifierValue", self.identifierValue)
-    try fields.field("positiveIntValue", self.positiveIntValue)
-    try fields.field("negativeIntValue", self.negativeIntValue)
-    try fields.field("doubleValue", self.doubleValue)
-    try fields.field("stringValue", self.stringValue)
-    try fields.field("aggregateValue", self.aggregateValue)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("name", self.name)
+      try out.field("identifierValue", self.identifierValue)
+      try out.field("positiveIntValue", self.positiveIntValue)
+      try out.field("negativeIntValue", self.negativeIntValue)
+      try out.field("doubleValue", self.doubleValue)
+      try out.field("stringValue", self.stringValue)
+      try out.field("aggregateValue", self.aggregateValue)
+    }
   }
 }
 
@@ -3227,35 +3250,36 @@ public struct Google_Protobuf_SourceCodeInfo: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "path": self.path = try fields.list()
-        case "span": self.span = try fields.list()
+        case "path": try fields.list(&self.path)
+        case "span": try fields.list(&self.span)
         case "leadingComments", "leading_comments":
           try fields.claim("leading_comments")
-          self.leadingComments = try fields.value()
+          try fields.read(&self.leadingComments)
         case "trailingComments", "trailing_comments":
           try fields.claim("trailing_comments")
-          self.trailingComments = try fields.value()
+          try fields.read(&self.trailingComments)
         case "leadingDetachedComments", "leading_detached_comments":
           try fields.claim("leading_detached_comments")
-          self.leadingDetachedComments = try fields.list()
+          try fields.list(&self.leadingDetachedComments)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.list("path", self.path)
-      try fields.list("span", self.span)
-      try fields.field("leadingComments", self.leadingComments)
-      try fields.field("trailingComments", self.trailingComments)
-      try fields.list("leadingDetachedComments", self.leadingDetachedComments)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.list("path", self.path)
+        try out.list("span", self.span)
+        try out.field("leadingComments", self.leadingComments)
+        try out.field("trailingComments", self.trailingComments)
+        try out.list("leadingDetachedComments", self.leadingDetachedComments)
+      }
     }
   }
 
@@ -3283,21 +3307,22 @@ public struct Google_Protobuf_SourceCodeInfo: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "location": self.location = try fields.list()
+      case "location": try fields.list(&self.location)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("location", self.location)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("location", self.location)
+    }
   }
 }
 
@@ -3393,29 +3418,30 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "path": self.path = try fields.list()
+        case "path": try fields.list(&self.path)
         case "sourceFile", "source_file":
           try fields.claim("source_file")
-          self.sourceFile = try fields.value()
-        case "begin": self.begin = try fields.value()
-        case "end": self.end = try fields.value()
+          try fields.read(&self.sourceFile)
+        case "begin": try fields.read(&self.begin)
+        case "end": try fields.read(&self.end)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.list("path", self.path)
-      try fields.field("sourceFile", self.sourceFile)
-      try fields.field("begin", self.begin)
-      try fields.field("end", self.end)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.list("path", self.path)
+        try out.field("sourceFile", self.sourceFile)
+        try out.field("begin", self.begin)
+        try out.field("end", self.end)
+      }
     }
   }
 
@@ -3443,21 +3469,22 @@ public struct Google_Protobuf_GeneratedCodeInfo: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "annotation": self.annotation = try fields.list()
+      case "annotation": try fields.list(&self.annotation)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("annotation", self.annotation)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("annotation", self.annotation)
+    }
   }
 }
 

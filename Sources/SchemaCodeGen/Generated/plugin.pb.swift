@@ -116,27 +116,28 @@ package struct Google_Protobuf_Compiler_Version: Message {
   }
 
   /// Reads proto3's JSON.
-  package init(from decoder: any Decoder) throws {
+  package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "major": self.major = try fields.value()
-      case "minor": self.minor = try fields.value()
-      case "patch": self.patch = try fields.value()
-      case "suffix": self.suffix = try fields.value()
+      case "major": try fields.read(&self.major)
+      case "minor": try fields.read(&self.minor)
+      case "patch": try fields.read(&self.patch)
+      case "suffix": try fields.read(&self.suffix)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("major", self.major)
-    try fields.field("minor", self.minor)
-    try fields.field("patch", self.patch)
-    try fields.field("suffix", self.suffix)
+  package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("major", self.major)
+      try out.field("minor", self.minor)
+      try out.field("patch", self.patch)
+      try out.field("suffix", self.suffix)
+    }
   }
 }
 
@@ -215,33 +216,34 @@ package struct Google_Protobuf_Compiler_CodeGeneratorRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  package init(from decoder: any Decoder) throws {
+  package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "fileToGenerate", "file_to_generate":
         try fields.claim("file_to_generate")
-        self.fileToGenerate = try fields.list()
-      case "parameter": self.parameter = try fields.value()
+        try fields.list(&self.fileToGenerate)
+      case "parameter": try fields.read(&self.parameter)
       case "protoFile", "proto_file":
         try fields.claim("proto_file")
-        self.protoFile = try fields.list()
+        try fields.list(&self.protoFile)
       case "compilerVersion", "compiler_version":
         try fields.claim("compiler_version")
-        self.compilerVersion = try fields.value()
+        try fields.read(&self.compilerVersion)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("fileToGenerate", self.fileToGenerate)
-    try fields.field("parameter", self.parameter)
-    try fields.list("protoFile", self.protoFile)
-    try fields.field("compilerVersion", self.compilerVersion)
+  package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("fileToGenerate", self.fileToGenerate)
+      try out.field("parameter", self.parameter)
+      try out.list("protoFile", self.protoFile)
+      try out.field("compilerVersion", self.compilerVersion)
+    }
   }
 }
 
@@ -422,31 +424,32 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
     }
 
     /// Reads proto3's JSON.
-    package init(from decoder: any Decoder) throws {
+    package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "name": self.name = try fields.value()
+        case "name": try fields.read(&self.name)
         case "insertionPoint", "insertion_point":
           try fields.claim("insertion_point")
-          self.insertionPoint = try fields.value()
-        case "content": self.content = try fields.value()
+          try fields.read(&self.insertionPoint)
+        case "content": try fields.read(&self.content)
         case "generatedCodeInfo", "generated_code_info":
           try fields.claim("generated_code_info")
-          self.generatedCodeInfo = try fields.value()
+          try fields.read(&self.generatedCodeInfo)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    package func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.field("name", self.name)
-      try fields.field("insertionPoint", self.insertionPoint)
-      try fields.field("content", self.content)
-      try fields.field("generatedCodeInfo", self.generatedCodeInfo)
+    package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.field("name", self.name)
+        try out.field("insertionPoint", self.insertionPoint)
+        try out.field("content", self.content)
+        try out.field("generatedCodeInfo", self.generatedCodeInfo)
+      }
     }
   }
 
@@ -479,27 +482,28 @@ package struct Google_Protobuf_Compiler_CodeGeneratorResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  package init(from decoder: any Decoder) throws {
+  package init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "error": self.error = try fields.value()
+      case "error": try fields.read(&self.error)
       case "supportedFeatures", "supported_features":
         try fields.claim("supported_features")
-        self.supportedFeatures = try fields.value()
-      case "file": self.file = try fields.list()
+        try fields.read(&self.supportedFeatures)
+      case "file": try fields.list(&self.file)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("error", self.error)
-    try fields.field("supportedFeatures", self.supportedFeatures)
-    try fields.list("file", self.file)
+  package func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("error", self.error)
+      try out.field("supportedFeatures", self.supportedFeatures)
+      try out.list("file", self.file)
+    }
   }
 }
 

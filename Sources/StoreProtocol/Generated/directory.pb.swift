@@ -70,29 +70,30 @@ public struct RegisterNodeRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "node": self.node = try fields.value()
-      case "cluster": self.cluster = try fields.value()
-      case "address": self.address = try fields.value()
-      case "zone": self.zone = try fields.value()
-      case "statistics": self.statistics = try fields.value()
+      case "node": try fields.read(&self.node)
+      case "cluster": try fields.read(&self.cluster)
+      case "address": try fields.read(&self.address)
+      case "zone": try fields.read(&self.zone)
+      case "statistics": try fields.read(&self.statistics)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("node", self.node)
-    try fields.field("cluster", self.cluster)
-    try fields.field("address", self.address)
-    try fields.field("zone", self.zone)
-    try fields.field("statistics", self.statistics)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("node", self.node)
+      try out.field("cluster", self.cluster)
+      try out.field("address", self.address)
+      try out.field("zone", self.zone)
+      try out.field("statistics", self.statistics)
+    }
   }
 }
 
@@ -142,25 +143,26 @@ public struct RegisterNodeResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "cluster": self.cluster = try fields.value()
+      case "cluster": try fields.read(&self.cluster)
       case "heartbeatIntervalUs", "heartbeat_interval_us":
         try fields.claim("heartbeat_interval_us")
-        self.heartbeatIntervalUs = try fields.value()
+        try fields.read(&self.heartbeatIntervalUs)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("cluster", self.cluster)
-    try fields.field("heartbeatIntervalUs", self.heartbeatIntervalUs)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("cluster", self.cluster)
+      try out.field("heartbeatIntervalUs", self.heartbeatIntervalUs)
+    }
   }
 }
 
@@ -215,25 +217,26 @@ public struct HeartbeatRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "node": self.node = try fields.value()
-      case "statistics": self.statistics = try fields.value()
-      case "leaving": self.leaving = try fields.value()
+      case "node": try fields.read(&self.node)
+      case "statistics": try fields.read(&self.statistics)
+      case "leaving": try fields.read(&self.leaving)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("node", self.node)
-    try fields.field("statistics", self.statistics)
-    try fields.field("leaving", self.leaving)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("node", self.node)
+      try out.field("statistics", self.statistics)
+      try out.field("leaving", self.leaving)
+    }
   }
 }
 
@@ -279,21 +282,22 @@ public struct HeartbeatResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "groups": self.groups = try fields.list()
+      case "groups": try fields.list(&self.groups)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("groups", self.groups)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("groups", self.groups)
+    }
   }
 }
 
@@ -363,35 +367,36 @@ public struct BeginUploadRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "storageClass", "storage_class":
         try fields.claim("storage_class")
-        self.storageClass = try fields.value()
-      case "count": self.count = try fields.value()
-      case "groups": self.groups = try fields.value()
+        try fields.read(&self.storageClass)
+      case "count": try fields.read(&self.count)
+      case "groups": try fields.read(&self.groups)
       case "avoidNodes", "avoid_nodes":
         try fields.claim("avoid_nodes")
-        self.avoidNodes = try fields.list()
+        try fields.list(&self.avoidNodes)
       case "continuedUpload", "continued_upload":
         try fields.claim("continued_upload")
-        self.continuedUpload = try fields.value()
+        try fields.read(&self.continuedUpload)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("storageClass", self.storageClass)
-    try fields.field("count", self.count)
-    try fields.field("groups", self.groups)
-    try fields.list("avoidNodes", self.avoidNodes)
-    try fields.field("continuedUpload", self.continuedUpload)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("storageClass", self.storageClass)
+      try out.field("count", self.count)
+      try out.field("groups", self.groups)
+      try out.list("avoidNodes", self.avoidNodes)
+      try out.field("continuedUpload", self.continuedUpload)
+    }
   }
 }
 
@@ -460,35 +465,36 @@ public struct BeginUploadResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "firstUpload", "first_upload":
         try fields.claim("first_upload")
-        self.firstUpload = try fields.value()
-      case "count": self.count = try fields.value()
-      case "groups": self.groups = try fields.list()
+        try fields.read(&self.firstUpload)
+      case "count": try fields.read(&self.count)
+      case "groups": try fields.list(&self.groups)
       case "chunkSize", "chunk_size":
         try fields.claim("chunk_size")
-        self.chunkSize = try fields.value()
+        try fields.read(&self.chunkSize)
       case "leaseUs", "lease_us":
         try fields.claim("lease_us")
-        self.leaseUs = try fields.value()
+        try fields.read(&self.leaseUs)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("firstUpload", self.firstUpload)
-    try fields.field("count", self.count)
-    try fields.list("groups", self.groups)
-    try fields.field("chunkSize", self.chunkSize)
-    try fields.field("leaseUs", self.leaseUs)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("firstUpload", self.firstUpload)
+      try out.field("count", self.count)
+      try out.list("groups", self.groups)
+      try out.field("chunkSize", self.chunkSize)
+      try out.field("leaseUs", self.leaseUs)
+    }
   }
 }
 
@@ -547,27 +553,28 @@ public struct CommitUploadRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "upload": self.upload = try fields.value()
-      case "name": self.name = try fields.value()
-      case "manifest": self.manifest = try fields.value()
-      case "condition": self.condition = try fields.value()
+      case "upload": try fields.read(&self.upload)
+      case "name": try fields.read(&self.name)
+      case "manifest": try fields.read(&self.manifest)
+      case "condition": try fields.read(&self.condition)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("upload", self.upload)
-    try fields.field("name", self.name)
-    try fields.field("manifest", self.manifest)
-    try fields.field("condition", self.condition)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("upload", self.upload)
+      try out.field("name", self.name)
+      try out.field("manifest", self.manifest)
+      try out.field("condition", self.condition)
+    }
   }
 }
 
@@ -635,31 +642,32 @@ public struct CommitUploadResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "entry": self.entry = try fields.value()
-      case "copies": self.copies = try fields.value()
+      case "entry": try fields.read(&self.entry)
+      case "copies": try fields.read(&self.copies)
       case "targetCopies", "target_copies":
         try fields.claim("target_copies")
-        self.targetCopies = try fields.value()
-      case "fsynced": self.fsynced = try fields.value()
-      case "nodes": self.nodes = try fields.list()
+        try fields.read(&self.targetCopies)
+      case "fsynced": try fields.read(&self.fsynced)
+      case "nodes": try fields.list(&self.nodes)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("entry", self.entry)
-    try fields.field("copies", self.copies)
-    try fields.field("targetCopies", self.targetCopies)
-    try fields.field("fsynced", self.fsynced)
-    try fields.list("nodes", self.nodes)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("entry", self.entry)
+      try out.field("copies", self.copies)
+      try out.field("targetCopies", self.targetCopies)
+      try out.field("fsynced", self.fsynced)
+      try out.list("nodes", self.nodes)
+    }
   }
 }
 
@@ -703,21 +711,22 @@ public struct AbortUploadRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "upload": self.upload = try fields.value()
+      case "upload": try fields.read(&self.upload)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("upload", self.upload)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("upload", self.upload)
+    }
   }
 }
 
@@ -749,17 +758,17 @@ public struct AbortUploadResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       try fields.refuse()
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    _ = JSONFieldWriter(encoder)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { _ in }
   }
 }
 
@@ -803,21 +812,22 @@ public struct GetEntryRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
+      case "name": try fields.read(&self.name)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+    }
   }
 }
 
@@ -877,29 +887,30 @@ public struct GetEntryResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "entry": self.entry = try fields.value()
-      case "copies": self.copies = try fields.value()
+      case "entry": try fields.read(&self.entry)
+      case "copies": try fields.read(&self.copies)
       case "targetCopies", "target_copies":
         try fields.claim("target_copies")
-        self.targetCopies = try fields.value()
-      case "chunks": self.chunks = try fields.value()
+        try fields.read(&self.targetCopies)
+      case "chunks": try fields.read(&self.chunks)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("entry", self.entry)
-    try fields.field("copies", self.copies)
-    try fields.field("targetCopies", self.targetCopies)
-    try fields.field("chunks", self.chunks)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("entry", self.entry)
+      try out.field("copies", self.copies)
+      try out.field("targetCopies", self.targetCopies)
+      try out.field("chunks", self.chunks)
+    }
   }
 }
 
@@ -943,21 +954,22 @@ public struct OpenFileRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
+      case "name": try fields.read(&self.name)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+    }
   }
 }
 
@@ -1012,25 +1024,26 @@ public struct OpenFileResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "entry": self.entry = try fields.value()
-      case "manifest": self.manifest = try fields.value()
-      case "groups": self.groups = try fields.list()
+      case "entry": try fields.read(&self.entry)
+      case "manifest": try fields.read(&self.manifest)
+      case "groups": try fields.list(&self.groups)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("entry", self.entry)
-    try fields.field("manifest", self.manifest)
-    try fields.list("groups", self.groups)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("entry", self.entry)
+      try out.field("manifest", self.manifest)
+      try out.list("groups", self.groups)
+    }
   }
 }
 
@@ -1097,29 +1110,30 @@ public struct ListEntriesRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "bucket": self.bucket = try fields.value()
-      case "prefix": self.prefix = try fields.value()
-      case "delimiter": self.delimiter = try fields.value()
-      case "after": self.after = try fields.value()
-      case "limit": self.limit = try fields.value()
+      case "bucket": try fields.read(&self.bucket)
+      case "prefix": try fields.read(&self.prefix)
+      case "delimiter": try fields.read(&self.delimiter)
+      case "after": try fields.read(&self.after)
+      case "limit": try fields.read(&self.limit)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("bucket", self.bucket)
-    try fields.field("prefix", self.prefix)
-    try fields.field("delimiter", self.delimiter)
-    try fields.field("after", self.after)
-    try fields.field("limit", self.limit)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("bucket", self.bucket)
+      try out.field("prefix", self.prefix)
+      try out.field("delimiter", self.delimiter)
+      try out.field("after", self.after)
+      try out.field("limit", self.limit)
+    }
   }
 }
 
@@ -1176,27 +1190,28 @@ public struct ListEntriesResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "entries": self.entries = try fields.list()
-      case "prefixes": self.prefixes = try fields.list()
+      case "entries": try fields.list(&self.entries)
+      case "prefixes": try fields.list(&self.prefixes)
       case "nextAfter", "next_after":
         try fields.claim("next_after")
-        self.nextAfter = try fields.value()
+        try fields.read(&self.nextAfter)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("entries", self.entries)
-    try fields.list("prefixes", self.prefixes)
-    try fields.field("nextAfter", self.nextAfter)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("entries", self.entries)
+      try out.list("prefixes", self.prefixes)
+      try out.field("nextAfter", self.nextAfter)
+    }
   }
 }
 
@@ -1251,27 +1266,28 @@ public struct DeleteEntryRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "condition": self.condition = try fields.value()
+      case "name": try fields.read(&self.name)
+      case "condition": try fields.read(&self.condition)
       case "idempotencyKey", "idempotency_key":
         try fields.claim("idempotency_key")
-        self.idempotencyKey = try fields.value()
+        try fields.read(&self.idempotencyKey)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.field("condition", self.condition)
-    try fields.field("idempotencyKey", self.idempotencyKey)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.field("condition", self.condition)
+      try out.field("idempotencyKey", self.idempotencyKey)
+    }
   }
 }
 
@@ -1316,21 +1332,22 @@ public struct DeleteEntryResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "version": self.version = try fields.value()
+      case "version": try fields.read(&self.version)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("version", self.version)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("version", self.version)
+    }
   }
 }
 
@@ -1390,29 +1407,30 @@ public struct RenameEntryRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "source": self.source = try fields.value()
-      case "target": self.target = try fields.value()
-      case "condition": self.condition = try fields.value()
+      case "source": try fields.read(&self.source)
+      case "target": try fields.read(&self.target)
+      case "condition": try fields.read(&self.condition)
       case "idempotencyKey", "idempotency_key":
         try fields.claim("idempotency_key")
-        self.idempotencyKey = try fields.value()
+        try fields.read(&self.idempotencyKey)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("source", self.source)
-    try fields.field("target", self.target)
-    try fields.field("condition", self.condition)
-    try fields.field("idempotencyKey", self.idempotencyKey)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("source", self.source)
+      try out.field("target", self.target)
+      try out.field("condition", self.condition)
+      try out.field("idempotencyKey", self.idempotencyKey)
+    }
   }
 }
 
@@ -1456,21 +1474,22 @@ public struct RenameEntryResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "entry": self.entry = try fields.value()
+      case "entry": try fields.read(&self.entry)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("entry", self.entry)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("entry", self.entry)
+    }
   }
 }
 
@@ -1530,29 +1549,30 @@ public struct CopyEntryRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "source": self.source = try fields.value()
-      case "target": self.target = try fields.value()
-      case "condition": self.condition = try fields.value()
+      case "source": try fields.read(&self.source)
+      case "target": try fields.read(&self.target)
+      case "condition": try fields.read(&self.condition)
       case "idempotencyKey", "idempotency_key":
         try fields.claim("idempotency_key")
-        self.idempotencyKey = try fields.value()
+        try fields.read(&self.idempotencyKey)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("source", self.source)
-    try fields.field("target", self.target)
-    try fields.field("condition", self.condition)
-    try fields.field("idempotencyKey", self.idempotencyKey)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("source", self.source)
+      try out.field("target", self.target)
+      try out.field("condition", self.condition)
+      try out.field("idempotencyKey", self.idempotencyKey)
+    }
   }
 }
 
@@ -1596,21 +1616,22 @@ public struct CopyEntryResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "entry": self.entry = try fields.value()
+      case "entry": try fields.read(&self.entry)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("entry", self.entry)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("entry", self.entry)
+    }
   }
 }
 
@@ -1642,17 +1663,17 @@ public struct ListNodesRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       try fields.refuse()
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    _ = JSONFieldWriter(encoder)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { _ in }
   }
 }
 
@@ -1697,21 +1718,22 @@ public struct ListNodesResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "nodes": self.nodes = try fields.list()
+      case "nodes": try fields.list(&self.nodes)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("nodes", self.nodes)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("nodes", self.nodes)
+    }
   }
 }
 
@@ -1743,17 +1765,17 @@ public struct GetStatusRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       try fields.refuse()
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    _ = JSONFieldWriter(encoder)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { _ in }
   }
 }
 
@@ -1851,55 +1873,56 @@ public struct GetStatusResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "cluster": self.cluster = try fields.value()
-      case "entries": self.entries = try fields.value()
-      case "bytes": self.bytes = try fields.value()
+      case "cluster": try fields.read(&self.cluster)
+      case "entries": try fields.read(&self.entries)
+      case "bytes": try fields.read(&self.bytes)
       case "nodesUp", "nodes_up":
         try fields.claim("nodes_up")
-        self.nodesUp = try fields.value()
+        try fields.read(&self.nodesUp)
       case "nodesSuspect", "nodes_suspect":
         try fields.claim("nodes_suspect")
-        self.nodesSuspect = try fields.value()
+        try fields.read(&self.nodesSuspect)
       case "nodesDead", "nodes_dead":
         try fields.claim("nodes_dead")
-        self.nodesDead = try fields.value()
-      case "groups": self.groups = try fields.value()
+        try fields.read(&self.nodesDead)
+      case "groups": try fields.read(&self.groups)
       case "groupsBelowTarget", "groups_below_target":
         try fields.claim("groups_below_target")
-        self.groupsBelowTarget = try fields.value()
+        try fields.read(&self.groupsBelowTarget)
       case "bytesBelowTarget", "bytes_below_target":
         try fields.claim("bytes_below_target")
-        self.bytesBelowTarget = try fields.value()
+        try fields.read(&self.bytesBelowTarget)
       case "chunksAtOneCopy", "chunks_at_one_copy":
         try fields.claim("chunks_at_one_copy")
-        self.chunksAtOneCopy = try fields.value()
+        try fields.read(&self.chunksAtOneCopy)
       case "chunksUnavailable", "chunks_unavailable":
         try fields.claim("chunks_unavailable")
-        self.chunksUnavailable = try fields.value()
+        try fields.read(&self.chunksUnavailable)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("cluster", self.cluster)
-    try fields.field("entries", self.entries)
-    try fields.field("bytes", self.bytes)
-    try fields.field("nodesUp", self.nodesUp)
-    try fields.field("nodesSuspect", self.nodesSuspect)
-    try fields.field("nodesDead", self.nodesDead)
-    try fields.field("groups", self.groups)
-    try fields.field("groupsBelowTarget", self.groupsBelowTarget)
-    try fields.field("bytesBelowTarget", self.bytesBelowTarget)
-    try fields.field("chunksAtOneCopy", self.chunksAtOneCopy)
-    try fields.field("chunksUnavailable", self.chunksUnavailable)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("cluster", self.cluster)
+      try out.field("entries", self.entries)
+      try out.field("bytes", self.bytes)
+      try out.field("nodesUp", self.nodesUp)
+      try out.field("nodesSuspect", self.nodesSuspect)
+      try out.field("nodesDead", self.nodesDead)
+      try out.field("groups", self.groups)
+      try out.field("groupsBelowTarget", self.groupsBelowTarget)
+      try out.field("bytesBelowTarget", self.bytesBelowTarget)
+      try out.field("chunksAtOneCopy", self.chunksAtOneCopy)
+      try out.field("chunksUnavailable", self.chunksUnavailable)
+    }
   }
 }
 

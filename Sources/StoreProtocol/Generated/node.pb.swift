@@ -67,27 +67,28 @@ public struct ChunkHeader: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
-      case "epoch": self.epoch = try fields.value()
-      case "length": self.length = try fields.value()
-      case "name": self.name = try fields.value()
+      case "id": try fields.read(&self.id)
+      case "epoch": try fields.read(&self.epoch)
+      case "length": try fields.read(&self.length)
+      case "name": try fields.read(&self.name)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
-    try fields.field("epoch", self.epoch)
-    try fields.field("length", self.length)
-    try fields.field("name", self.name)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+      try out.field("epoch", self.epoch)
+      try out.field("length", self.length)
+      try out.field("name", self.name)
+    }
   }
 }
 
@@ -159,27 +160,28 @@ public struct PutChunkRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "header": self.header = try fields.value()
-      case "forward": self.forward = try fields.list()
-      case "checksum": self.checksum = try fields.value()
-      case "data": self.data = try fields.value()
+      case "header": try fields.read(&self.header)
+      case "forward": try fields.list(&self.forward)
+      case "checksum": try fields.read(&self.checksum)
+      case "data": try fields.read(&self.data)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("header", self.header)
-    try fields.list("forward", self.forward)
-    try fields.field("checksum", self.checksum)
-    try fields.field("data", self.data)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("header", self.header)
+      try out.list("forward", self.forward)
+      try out.field("checksum", self.checksum)
+      try out.field("data", self.data)
+    }
   }
 }
 
@@ -235,25 +237,26 @@ public struct ReplicaResult: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "node": self.node = try fields.value()
-      case "code": self.code = try fields.value()
-      case "message": self.message = try fields.value()
+      case "node": try fields.read(&self.node)
+      case "code": try fields.read(&self.code)
+      case "message": try fields.read(&self.message)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("node", self.node)
-    try fields.field("code", self.code)
-    try fields.field("message", self.message)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("node", self.node)
+      try out.field("code", self.code)
+      try out.field("message", self.message)
+    }
   }
 }
 
@@ -299,21 +302,22 @@ public struct PutChunkResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "replicas": self.replicas = try fields.list()
+      case "replicas": try fields.list(&self.replicas)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("replicas", self.replicas)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("replicas", self.replicas)
+    }
   }
 }
 
@@ -369,25 +373,26 @@ public struct GetChunkRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
-      case "offset": self.offset = try fields.value()
-      case "length": self.length = try fields.value()
+      case "id": try fields.read(&self.id)
+      case "offset": try fields.read(&self.offset)
+      case "length": try fields.read(&self.length)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
-    try fields.field("offset", self.offset)
-    try fields.field("length", self.length)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+      try out.field("offset", self.offset)
+      try out.field("length", self.length)
+    }
   }
 }
 
@@ -452,27 +457,28 @@ public struct GetChunkResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "offset": self.offset = try fields.value()
+      case "offset": try fields.read(&self.offset)
       case "blockChecksums", "block_checksums":
         try fields.claim("block_checksums")
-        self.blockChecksums = try fields.list()
-      case "data": self.data = try fields.value()
+        try fields.list(&self.blockChecksums)
+      case "data": try fields.read(&self.data)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("offset", self.offset)
-    try fields.list("blockChecksums", self.blockChecksums)
-    try fields.field("data", self.data)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("offset", self.offset)
+      try out.list("blockChecksums", self.blockChecksums)
+      try out.field("data", self.data)
+    }
   }
 }
 
@@ -516,21 +522,22 @@ public struct StatChunkRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
+      case "id": try fields.read(&self.id)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+    }
   }
 }
 
@@ -579,23 +586,24 @@ public struct StatChunkResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "header": self.header = try fields.value()
-      case "checksum": self.checksum = try fields.value()
+      case "header": try fields.read(&self.header)
+      case "checksum": try fields.read(&self.checksum)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("header", self.header)
-    try fields.field("checksum", self.checksum)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("header", self.header)
+      try out.field("checksum", self.checksum)
+    }
   }
 }
 
@@ -639,21 +647,22 @@ public struct DeleteChunkRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
+      case "id": try fields.read(&self.id)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+    }
   }
 }
 
@@ -685,17 +694,17 @@ public struct DeleteChunkResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       try fields.refuse()
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    _ = JSONFieldWriter(encoder)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { _ in }
   }
 }
 
@@ -740,21 +749,22 @@ public struct ListChunksRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "after": self.after = try fields.value()
+      case "after": try fields.read(&self.after)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("after", self.after)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("after", self.after)
+    }
   }
 }
 
@@ -800,21 +810,22 @@ public struct ListChunksResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "chunks": self.chunks = try fields.list()
+      case "chunks": try fields.list(&self.chunks)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("chunks", self.chunks)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("chunks", self.chunks)
+    }
   }
 }
 
@@ -846,17 +857,17 @@ public struct GetNodeStatusRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       try fields.refuse()
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    _ = JSONFieldWriter(encoder)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { _ in }
   }
 }
 
@@ -905,23 +916,24 @@ public struct GetNodeStatusResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "node": self.node = try fields.value()
-      case "cluster": self.cluster = try fields.value()
+      case "node": try fields.read(&self.node)
+      case "cluster": try fields.read(&self.cluster)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("node", self.node)
-    try fields.field("cluster", self.cluster)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("node", self.node)
+      try out.field("cluster", self.cluster)
+    }
   }
 }
 
@@ -977,23 +989,24 @@ public struct EchoRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "payload": self.payload = try fields.value()
-      case "data": self.data = try fields.value()
+      case "payload": try fields.read(&self.payload)
+      case "data": try fields.read(&self.data)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("payload", self.payload)
-    try fields.field("data", self.data)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("payload", self.payload)
+      try out.field("data", self.data)
+    }
   }
 }
 
@@ -1049,23 +1062,24 @@ public struct EchoResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "payload": self.payload = try fields.value()
-      case "data": self.data = try fields.value()
+      case "payload": try fields.read(&self.payload)
+      case "data": try fields.read(&self.data)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("payload", self.payload)
-    try fields.field("data", self.data)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("payload", self.payload)
+      try out.field("data", self.data)
+    }
   }
 }
 

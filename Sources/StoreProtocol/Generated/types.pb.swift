@@ -110,25 +110,26 @@ public struct WireChunkId: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "group": self.group = try fields.value()
-      case "upload": self.upload = try fields.value()
-      case "index": self.index = try fields.value()
+      case "group": try fields.read(&self.group)
+      case "upload": try fields.read(&self.upload)
+      case "index": try fields.read(&self.index)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("group", self.group)
-    try fields.field("upload", self.upload)
-    try fields.field("index", self.index)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("group", self.group)
+      try out.field("upload", self.upload)
+      try out.field("index", self.index)
+    }
   }
 }
 
@@ -180,23 +181,24 @@ public struct WireName: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "bucket": self.bucket = try fields.value()
-      case "key": self.key = try fields.value()
+      case "bucket": try fields.read(&self.bucket)
+      case "key": try fields.read(&self.key)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("bucket", self.bucket)
-    try fields.field("key", self.key)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("bucket", self.bucket)
+      try out.field("key", self.key)
+    }
   }
 }
 
@@ -270,33 +272,34 @@ public struct WireNodeDescription: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
-      case "address": self.address = try fields.value()
-      case "zone": self.zone = try fields.value()
-      case "state": self.state = try fields.value()
-      case "statistics": self.statistics = try fields.value()
+      case "id": try fields.read(&self.id)
+      case "address": try fields.read(&self.address)
+      case "zone": try fields.read(&self.zone)
+      case "state": try fields.read(&self.state)
+      case "statistics": try fields.read(&self.statistics)
       case "lastHeartbeatUs", "last_heartbeat_us":
         try fields.claim("last_heartbeat_us")
-        self.lastHeartbeatUs = try fields.value()
+        try fields.read(&self.lastHeartbeatUs)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
-    try fields.field("address", self.address)
-    try fields.field("zone", self.zone)
-    try fields.field("state", self.state)
-    try fields.field("statistics", self.statistics)
-    try fields.field("lastHeartbeatUs", self.lastHeartbeatUs)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+      try out.field("address", self.address)
+      try out.field("zone", self.zone)
+      try out.field("state", self.state)
+      try out.field("statistics", self.statistics)
+      try out.field("lastHeartbeatUs", self.lastHeartbeatUs)
+    }
   }
 }
 
@@ -356,33 +359,34 @@ public struct WireNodeStatistics: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "capacityBytes", "capacity_bytes":
         try fields.claim("capacity_bytes")
-        self.capacityBytes = try fields.value()
+        try fields.read(&self.capacityBytes)
       case "freeBytes", "free_bytes":
         try fields.claim("free_bytes")
-        self.freeBytes = try fields.value()
+        try fields.read(&self.freeBytes)
       case "usedBytes", "used_bytes":
         try fields.claim("used_bytes")
-        self.usedBytes = try fields.value()
-      case "chunks": self.chunks = try fields.value()
+        try fields.read(&self.usedBytes)
+      case "chunks": try fields.read(&self.chunks)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("capacityBytes", self.capacityBytes)
-    try fields.field("freeBytes", self.freeBytes)
-    try fields.field("usedBytes", self.usedBytes)
-    try fields.field("chunks", self.chunks)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("capacityBytes", self.capacityBytes)
+      try out.field("freeBytes", self.freeBytes)
+      try out.field("usedBytes", self.usedBytes)
+      try out.field("chunks", self.chunks)
+    }
   }
 }
 
@@ -432,23 +436,24 @@ public struct WireGroupMember: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "node": self.node = try fields.value()
-      case "address": self.address = try fields.value()
+      case "node": try fields.read(&self.node)
+      case "address": try fields.read(&self.address)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("node", self.node)
-    try fields.field("address", self.address)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("node", self.node)
+      try out.field("address", self.address)
+    }
   }
 }
 
@@ -510,29 +515,30 @@ public struct WirePlacementGroup: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
-      case "epoch": self.epoch = try fields.value()
+      case "id": try fields.read(&self.id)
+      case "epoch": try fields.read(&self.epoch)
       case "storageClass", "storage_class":
         try fields.claim("storage_class")
-        self.storageClass = try fields.value()
-      case "members": self.members = try fields.list()
+        try fields.read(&self.storageClass)
+      case "members": try fields.list(&self.members)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
-    try fields.field("epoch", self.epoch)
-    try fields.field("storageClass", self.storageClass)
-    try fields.list("members", self.members)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+      try out.field("epoch", self.epoch)
+      try out.field("storageClass", self.storageClass)
+      try out.list("members", self.members)
+    }
   }
 }
 
@@ -589,25 +595,26 @@ public struct WireManifestChunk: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
-      case "length": self.length = try fields.value()
-      case "checksum": self.checksum = try fields.value()
+      case "id": try fields.read(&self.id)
+      case "length": try fields.read(&self.length)
+      case "checksum": try fields.read(&self.checksum)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
-    try fields.field("length", self.length)
-    try fields.field("checksum", self.checksum)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+      try out.field("length", self.length)
+      try out.field("checksum", self.checksum)
+    }
   }
 }
 
@@ -670,29 +677,30 @@ public struct WireManifest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "size": self.size = try fields.value()
-      case "checksum": self.checksum = try fields.value()
+      case "size": try fields.read(&self.size)
+      case "checksum": try fields.read(&self.checksum)
       case "storageClass", "storage_class":
         try fields.claim("storage_class")
-        self.storageClass = try fields.value()
-      case "chunks": self.chunks = try fields.list()
+        try fields.read(&self.storageClass)
+      case "chunks": try fields.list(&self.chunks)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("size", self.size)
-    try fields.field("checksum", self.checksum)
-    try fields.field("storageClass", self.storageClass)
-    try fields.list("chunks", self.chunks)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("size", self.size)
+      try out.field("checksum", self.checksum)
+      try out.field("storageClass", self.storageClass)
+      try out.list("chunks", self.chunks)
+    }
   }
 }
 
@@ -764,35 +772,36 @@ public struct WireEntry: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "name": self.name = try fields.value()
-      case "version": self.version = try fields.value()
-      case "size": self.size = try fields.value()
-      case "checksum": self.checksum = try fields.value()
+      case "name": try fields.read(&self.name)
+      case "version": try fields.read(&self.version)
+      case "size": try fields.read(&self.size)
+      case "checksum": try fields.read(&self.checksum)
       case "storageClass", "storage_class":
         try fields.claim("storage_class")
-        self.storageClass = try fields.value()
+        try fields.read(&self.storageClass)
       case "modifiedUs", "modified_us":
         try fields.claim("modified_us")
-        self.modifiedUs = try fields.value()
+        try fields.read(&self.modifiedUs)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("name", self.name)
-    try fields.field("version", self.version)
-    try fields.field("size", self.size)
-    try fields.field("checksum", self.checksum)
-    try fields.field("storageClass", self.storageClass)
-    try fields.field("modifiedUs", self.modifiedUs)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("name", self.name)
+      try out.field("version", self.version)
+      try out.field("size", self.size)
+      try out.field("checksum", self.checksum)
+      try out.field("storageClass", self.storageClass)
+      try out.field("modifiedUs", self.modifiedUs)
+    }
   }
 }
 
@@ -857,31 +866,36 @@ public struct WireCondition: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "absent":
-        try fields.claim("kind")
-        self.kind = .absent(try fields.value())
+        if let value = try fields.member(Bool.self) {
+          try fields.claim("kind")
+          self.kind = .absent(value)
+        }
       case "version":
-        try fields.claim("kind")
-        self.kind = .version(try fields.value())
+        if let value = try fields.member(UInt64.self) {
+          try fields.claim("kind")
+          self.kind = .version(value)
+        }
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    switch self.kind {
-    case .absent(let value)?:
-      try fields.member("absent", value)
-    case .version(let value)?:
-      try fields.member("version", value)
-    case nil: break
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      switch self.kind {
+      case .absent(let value)?:
+        try out.member("absent", value)
+      case .version(let value)?:
+        try out.member("version", value)
+      case nil: break
+      }
     }
   }
 }

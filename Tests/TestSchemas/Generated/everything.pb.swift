@@ -94,23 +94,24 @@ public struct Inner: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "number": self.number = try fields.value()
-      case "text": self.text = try fields.value()
+      case "number": try fields.read(&self.number)
+      case "text": try fields.read(&self.text)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("number", self.number)
-    try fields.field("text", self.text)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("number", self.number)
+      try out.field("text", self.text)
+    }
   }
 }
 
@@ -387,142 +388,155 @@ public struct Everything: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "int32Value", "int32_value":
         try fields.claim("int32_value")
-        self.int32Value = try fields.value()
+        try fields.read(&self.int32Value)
       case "int64Value", "int64_value":
         try fields.claim("int64_value")
-        self.int64Value = try fields.value()
+        try fields.read(&self.int64Value)
       case "uint32Value", "uint32_value":
         try fields.claim("uint32_value")
-        self.uint32Value = try fields.value()
+        try fields.read(&self.uint32Value)
       case "uint64Value", "uint64_value":
         try fields.claim("uint64_value")
-        self.uint64Value = try fields.value()
+        try fields.read(&self.uint64Value)
       case "sint32Value", "sint32_value":
         try fields.claim("sint32_value")
-        self.sint32Value = try fields.value()
+        try fields.read(&self.sint32Value)
       case "sint64Value", "sint64_value":
         try fields.claim("sint64_value")
-        self.sint64Value = try fields.value()
+        try fields.read(&self.sint64Value)
       case "fixed32Value", "fixed32_value":
         try fields.claim("fixed32_value")
-        self.fixed32Value = try fields.value()
+        try fields.read(&self.fixed32Value)
       case "fixed64Value", "fixed64_value":
         try fields.claim("fixed64_value")
-        self.fixed64Value = try fields.value()
+        try fields.read(&self.fixed64Value)
       case "sfixed32Value", "sfixed32_value":
         try fields.claim("sfixed32_value")
-        self.sfixed32Value = try fields.value()
+        try fields.read(&self.sfixed32Value)
       case "sfixed64Value", "sfixed64_value":
         try fields.claim("sfixed64_value")
-        self.sfixed64Value = try fields.value()
+        try fields.read(&self.sfixed64Value)
       case "floatValue", "float_value":
         try fields.claim("float_value")
-        self.floatValue = try fields.value()
+        try fields.read(&self.floatValue)
       case "doubleValue", "double_value":
         try fields.claim("double_value")
-        self.doubleValue = try fields.value()
+        try fields.read(&self.doubleValue)
       case "boolValue", "bool_value":
         try fields.claim("bool_value")
-        self.boolValue = try fields.value()
+        try fields.read(&self.boolValue)
       case "stringValue", "string_value":
         try fields.claim("string_value")
-        self.stringValue = try fields.value()
+        try fields.read(&self.stringValue)
       case "bytesValue", "bytes_value":
         try fields.claim("bytes_value")
-        self.bytesValue = try fields.value()
-      case "color": self.color = try fields.value()
-      case "inner": self.inner = try fields.value()
-      case "numbers": self.numbers = try fields.list()
-      case "doubles": self.doubles = try fields.list()
-      case "flags": self.flags = try fields.list()
-      case "strings": self.strings = try fields.list()
-      case "chunks": self.chunks = try fields.list()
-      case "colors": self.colors = try fields.list()
-      case "inners": self.inners = try fields.list()
-      case "counts": self.counts = try fields.map()
+        try fields.read(&self.bytesValue)
+      case "color": try fields.read(&self.color)
+      case "inner": try fields.read(&self.inner)
+      case "numbers": try fields.list(&self.numbers)
+      case "doubles": try fields.list(&self.doubles)
+      case "flags": try fields.list(&self.flags)
+      case "strings": try fields.list(&self.strings)
+      case "chunks": try fields.list(&self.chunks)
+      case "colors": try fields.list(&self.colors)
+      case "inners": try fields.list(&self.inners)
+      case "counts": try fields.map(&self.counts)
       case "byNumber", "by_number":
         try fields.claim("by_number")
-        self.byNumber = try fields.map()
+        try fields.map(&self.byNumber)
       case "byFlag", "by_flag":
         try fields.claim("by_flag")
-        self.byFlag = try fields.map()
+        try fields.map(&self.byFlag)
       case "name":
-        try fields.claim("choice")
-        self.choice = .name(try fields.value())
+        if let value = try fields.member(String.self) {
+          try fields.claim("choice")
+          self.choice = .name(value)
+        }
       case "number":
-        try fields.claim("choice")
-        self.choice = .number(try fields.value())
+        if let value = try fields.member(Int64.self) {
+          try fields.claim("choice")
+          self.choice = .number(value)
+        }
       case "message":
-        try fields.claim("choice")
-        self.choice = .message(try fields.value())
+        if let value = try fields.member(Inner.self) {
+          try fields.claim("choice")
+          self.choice = .message(value)
+        }
       case "shade":
-        try fields.claim("choice")
-        self.choice = .shade(try fields.value())
+        if let value = try fields.member(Color.self) {
+          try fields.claim("choice")
+          self.choice = .shade(value)
+        }
       case "raw":
-        try fields.claim("choice")
-        self.choice = .raw(try fields.value())
+        if let value = try fields.member([UInt8].self) {
+          try fields.claim("choice")
+          self.choice = .raw(value)
+        }
       case "ratio":
-        try fields.claim("choice")
-        self.choice = .ratio(try fields.value())
-      case "data": self.data = try fields.value()
+        if let value = try fields.member(Float.self) {
+          try fields.claim("choice")
+          self.choice = .ratio(value)
+        }
+      case "data": try fields.read(&self.data)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("int32Value", self.int32Value)
-    try fields.field("int64Value", self.int64Value)
-    try fields.field("uint32Value", self.uint32Value)
-    try fields.field("uint64Value", self.uint64Value)
-    try fields.field("sint32Value", self.sint32Value)
-    try fields.field("sint64Value", self.sint64Value)
-    try fields.field("fixed32Value", self.fixed32Value)
-    try fields.field("fixed64Value", self.fixed64Value)
-    try fields.field("sfixed32Value", self.sfixed32Value)
-    try fields.field("sfixed64Value", self.sfixed64Value)
-    try fields.field("floatValue", self.floatValue)
-    try fields.field("doubleValue", self.doubleValue)
-    try fields.field("boolValue", self.boolValue)
-    try fields.field("stringValue", self.stringValue)
-    try fields.field("bytesValue", self.bytesValue)
-    try fields.field("color", self.color)
-    try fields.field("inner", self.inner)
-    try fields.list("numbers", self.numbers)
-    try fields.list("doubles", self.doubles)
-    try fields.list("flags", self.flags)
-    try fields.list("strings", self.strings)
-    try fields.list("chunks", self.chunks)
-    try fields.list("colors", self.colors)
-    try fields.list("inners", self.inners)
-    try fields.map("counts", self.counts)
-    try fields.map("byNumber", self.byNumber)
-    try fields.map("byFlag", self.byFlag)
-    switch self.choice {
-    case .name(let value)?:
-      try fields.member("name", value)
-    case .number(let value)?:
-      try fields.member("number", value)
-    case .message(let value)?:
-      try fields.member("message", value)
-    case .shade(let value)?:
-      try fields.member("shade", value)
-    case .raw(let value)?:
-      try fields.member("raw", value)
-    case .ratio(let value)?:
-      try fields.member("ratio", value)
-    case nil: break
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("int32Value", self.int32Value)
+      try out.field("int64Value", self.int64Value)
+      try out.field("uint32Value", self.uint32Value)
+      try out.field("uint64Value", self.uint64Value)
+      try out.field("sint32Value", self.sint32Value)
+      try out.field("sint64Value", self.sint64Value)
+      try out.field("fixed32Value", self.fixed32Value)
+      try out.field("fixed64Value", self.fixed64Value)
+      try out.field("sfixed32Value", self.sfixed32Value)
+      try out.field("sfixed64Value", self.sfixed64Value)
+      try out.field("floatValue", self.floatValue)
+      try out.field("doubleValue", self.doubleValue)
+      try out.field("boolValue", self.boolValue)
+      try out.field("stringValue", self.stringValue)
+      try out.field("bytesValue", self.bytesValue)
+      try out.field("color", self.color)
+      try out.field("inner", self.inner)
+      try out.list("numbers", self.numbers)
+      try out.list("doubles", self.doubles)
+      try out.list("flags", self.flags)
+      try out.list("strings", self.strings)
+      try out.list("chunks", self.chunks)
+      try out.list("colors", self.colors)
+      try out.list("inners", self.inners)
+      try out.map("counts", self.counts)
+      try out.map("byNumber", self.byNumber)
+      try out.map("byFlag", self.byFlag)
+      switch self.choice {
+      case .name(let value)?:
+        try out.member("name", value)
+      case .number(let value)?:
+        try out.member("number", value)
+      case .message(let value)?:
+        try out.member("message", value)
+      case .shade(let value)?:
+        try out.member("shade", value)
+      case .raw(let value)?:
+        try out.member("raw", value)
+      case .ratio(let value)?:
+        try out.member("ratio", value)
+      case nil: break
+      }
+      try out.field("data", self.data)
     }
-    try fields.field("data", self.data)
   }
 }
 
@@ -584,27 +598,28 @@ public struct Tree: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "label": self.label = try fields.value()
-      case "left": self.left = try fields.value()
-      case "children": self.children = try fields.list()
-      case "everything": self.everything = try fields.value()
+      case "label": try fields.read(&self.label)
+      case "left": try fields.read(&self.left)
+      case "children": try fields.list(&self.children)
+      case "everything": try fields.read(&self.everything)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("label", self.label)
-    try fields.field("left", self.left)
-    try fields.list("children", self.children)
-    try fields.field("everything", self.everything)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("label", self.label)
+      try out.field("left", self.left)
+      try out.list("children", self.children)
+      try out.field("everything", self.everything)
+    }
   }
 }
 
@@ -637,17 +652,17 @@ public struct Nothing: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       try fields.refuse()
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    _ = JSONFieldWriter(encoder)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { _ in }
   }
 }
 

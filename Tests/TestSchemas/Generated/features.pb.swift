@@ -262,21 +262,22 @@ public struct Words: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "text": self.text = try fields.value()
+        case "text": try fields.read(&self.text)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.field("text", self.text)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.field("text", self.text)
+      }
     }
   }
 
@@ -387,105 +388,112 @@ public struct Words: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "class": self.`class` = try fields.value()
-      case "default": self.`default` = try fields.value()
-      case "self": self.self_p = try fields.value()
-      case "init": self.init_p = try fields.value()
-      case "in": self.`in` = try fields.value()
-      case "func": self.`func` = try fields.value()
-      case "description": self.description_p = try fields.value()
+      case "class": try fields.read(&self.`class`)
+      case "default": try fields.read(&self.`default`)
+      case "self": try fields.read(&self.self_p)
+      case "init": try fields.read(&self.init_p)
+      case "in": try fields.read(&self.`in`)
+      case "func": try fields.read(&self.`func`)
+      case "description": try fields.read(&self.description_p)
       case "hashValue", "hash_value":
         try fields.claim("hash_value")
-        self.hashValue_p = try fields.value()
-      case "c": self.c = try fields.value()
-      case "arena": self.arena = try fields.value()
-      case "fields": self.fields = try fields.value()
-      case "decoder": self.decoder = try fields.value()
-      case "encoder": self.encoder = try fields.value()
-      case "value": self.value = try fields.value()
-      case "Type": self.type = try fields.value()
+        try fields.read(&self.hashValue_p)
+      case "c": try fields.read(&self.c)
+      case "arena": try fields.read(&self.arena)
+      case "fields": try fields.read(&self.fields)
+      case "decoder": try fields.read(&self.decoder)
+      case "encoder": try fields.read(&self.encoder)
+      case "value": try fields.read(&self.value)
+      case "Type": try fields.read(&self.type)
       case "urlPath", "url_path":
         try fields.claim("url_path")
-        self.urlPath = try fields.value()
+        try fields.read(&self.urlPath)
       case "imageUrl", "image_url":
         try fields.claim("image_url")
-        self.imageURL = try fields.value()
+        try fields.read(&self.imageURL)
       case "nodeId", "node_id":
         try fields.claim("node_id")
-        self.nodeID = try fields.value()
+        try fields.read(&self.nodeID)
       case "a1b2C", "a1b2_c":
         try fields.claim("a1b2_c")
-        self.a1B2C = try fields.value()
-      case "CamelCase": self.camelCase = try fields.value()
+        try fields.read(&self.a1B2C)
+      case "CamelCase": try fields.read(&self.camelCase)
       case "fullName", "full_name":
         try fields.claim("full_name")
-        self.fullName = try fields.value()
-      case "operator": self.`operator` = try fields.list()
-      case "switch": self.`switch` = try fields.map()
+        try fields.read(&self.fullName)
+      case "operator": try fields.list(&self.`operator`)
+      case "switch": try fields.map(&self.`switch`)
       case "@odd name", "renamed":
         try fields.claim("renamed")
-        self.renamed = try fields.value()
-      case "string": self.string = try fields.value()
-      case "error": self.error = try fields.value()
+        try fields.read(&self.renamed)
+      case "string": try fields.read(&self.string)
+      case "error": try fields.read(&self.error)
       case "let":
-        try fields.claim("case")
-        self.`case` = .`let`(try fields.value())
+        if let value = try fields.member(Int32.self) {
+          try fields.claim("case")
+          self.`case` = .`let`(value)
+        }
       case "var":
-        try fields.claim("case")
-        self.`case` = .`var`(try fields.value())
+        if let value = try fields.member(Words.StringMessage.self) {
+          try fields.claim("case")
+          self.`case` = .`var`(value)
+        }
       case "nil":
-        try fields.claim("case")
-        self.`case` = .`nil`(try fields.value())
-      case "old": self.old = try fields.value()
+        if let value = try fields.member(Bool.self) {
+          try fields.claim("case")
+          self.`case` = .`nil`(value)
+        }
+      case "old": try fields.read(&self.old)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("class", self.`class`)
-    try fields.field("default", self.`default`)
-    try fields.field("self", self.self_p)
-    try fields.field("init", self.init_p)
-    try fields.field("in", self.`in`)
-    try fields.field("func", self.`func`)
-    try fields.field("description", self.description_p)
-    try fields.field("hashValue", self.hashValue_p)
-    try fields.field("c", self.c)
-    try fields.field("arena", self.arena)
-    try fields.field("fields", self.fields)
-    try fields.field("decoder", self.decoder)
-    try fields.field("encoder", self.encoder)
-    try fields.field("value", self.value)
-    try fields.field("Type", self.type)
-    try fields.field("urlPath", self.urlPath)
-    try fields.field("imageUrl", self.imageURL)
-    try fields.field("nodeId", self.nodeID)
-    try fields.field("a1b2C", self.a1B2C)
-    try fields.field("CamelCase", self.camelCase)
-    try fields.field("fullName", self.fullName)
-    try fields.list("operator", self.`operator`)
-    try fields.map("switch", self.`switch`)
-    try fields.field("@odd name", self.renamed)
-    try fields.field("string", self.string)
-    try fields.field("error", self.error)
-    switch self.`case` {
-    case .`let`(let value)?:
-      try fields.member("let", value)
-    case .`var`(let value)?:
-      try fields.member("var", value)
-    case .`nil`(let value)?:
-      try fields.member("nil", value)
-    case nil: break
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("class", self.`class`)
+      try out.field("default", self.`default`)
+      try out.field("self", self.self_p)
+      try out.field("init", self.init_p)
+      try out.field("in", self.`in`)
+      try out.field("func", self.`func`)
+      try out.field("description", self.description_p)
+      try out.field("hashValue", self.hashValue_p)
+      try out.field("c", self.c)
+      try out.field("arena", self.arena)
+      try out.field("fields", self.fields)
+      try out.field("decoder", self.decoder)
+      try out.field("encoder", self.encoder)
+      try out.field("value", self.value)
+      try out.field("Type", self.type)
+      try out.field("urlPath", self.urlPath)
+      try out.field("imageUrl", self.imageURL)
+      try out.field("nodeId", self.nodeID)
+      try out.field("a1b2C", self.a1B2C)
+      try out.field("CamelCase", self.camelCase)
+      try out.field("fullName", self.fullName)
+      try out.list("operator", self.`operator`)
+      try out.map("switch", self.`switch`)
+      try out.field("@odd name", self.renamed)
+      try out.field("string", self.string)
+      try out.field("error", self.error)
+      switch self.`case` {
+      case .`let`(let value)?:
+        try out.member("let", value)
+      case .`var`(let value)?:
+        try out.member("var", value)
+      case .`nil`(let value)?:
+        try out.member("nil", value)
+      case nil: break
+      }
+      try out.field("old", self.old)
     }
-    try fields.field("old", self.old)
   }
 }
 
@@ -544,26 +552,29 @@ public struct OptionalMessage: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "number":
-        try fields.claim("presence")
-        self.presence = .number(try fields.value())
+        if let value = try fields.member(UInt32.self) {
+          try fields.claim("presence")
+          self.presence = .number(value)
+        }
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    switch self.presence {
-    case .number(let value)?:
-      try fields.member("number", value)
-    case nil: break
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      switch self.presence {
+      case .number(let value)?:
+        try out.member("number", value)
+      case nil: break
+      }
     }
   }
 }
@@ -820,43 +831,44 @@ public struct Maps: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "int32s": self.int32S = try fields.map()
-      case "int64s": self.int64S = try fields.map()
-      case "uint32s": self.uint32S = try fields.map()
-      case "uint64s": self.uint64S = try fields.map()
-      case "sint32s": self.sint32S = try fields.map()
-      case "sint64s": self.sint64S = try fields.map()
-      case "fixed32s": self.fixed32S = try fields.map()
-      case "fixed64s": self.fixed64S = try fields.map()
-      case "sfixed32s": self.sfixed32S = try fields.map()
-      case "sfixed64s": self.sfixed64S = try fields.map()
-      case "bools": self.bools = try fields.map()
-      case "strings": self.strings = try fields.map()
+      case "int32s": try fields.map(&self.int32S)
+      case "int64s": try fields.map(&self.int64S)
+      case "uint32s": try fields.map(&self.uint32S)
+      case "uint64s": try fields.map(&self.uint64S)
+      case "sint32s": try fields.map(&self.sint32S)
+      case "sint64s": try fields.map(&self.sint64S)
+      case "fixed32s": try fields.map(&self.fixed32S)
+      case "fixed64s": try fields.map(&self.fixed64S)
+      case "sfixed32s": try fields.map(&self.sfixed32S)
+      case "sfixed64s": try fields.map(&self.sfixed64S)
+      case "bools": try fields.map(&self.bools)
+      case "strings": try fields.map(&self.strings)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.map("int32s", self.int32S)
-    try fields.map("int64s", self.int64S)
-    try fields.map("uint32s", self.uint32S)
-    try fields.map("uint64s", self.uint64S)
-    try fields.map("sint32s", self.sint32S)
-    try fields.map("sint64s", self.sint64S)
-    try fields.map("fixed32s", self.fixed32S)
-    try fields.map("fixed64s", self.fixed64S)
-    try fields.map("sfixed32s", self.sfixed32S)
-    try fields.map("sfixed64s", self.sfixed64S)
-    try fields.map("bools", self.bools)
-    try fields.map("strings", self.strings)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.map("int32s", self.int32S)
+      try out.map("int64s", self.int64S)
+      try out.map("uint32s", self.uint32S)
+      try out.map("uint64s", self.uint64S)
+      try out.map("sint32s", self.sint32S)
+      try out.map("sint64s", self.sint64S)
+      try out.map("fixed32s", self.fixed32S)
+      try out.map("fixed64s", self.fixed64S)
+      try out.map("sfixed32s", self.sfixed32S)
+      try out.map("sfixed64s", self.sfixed64S)
+      try out.map("bools", self.bools)
+      try out.map("strings", self.strings)
+    }
   }
 }
 
@@ -932,31 +944,32 @@ public struct Lists: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "spread": self.spread = try fields.list()
-      case "levels": self.levels = try fields.list()
-      case "zigzag": self.zigzag = try fields.list()
-      case "fixed": self.fixed = try fields.list()
-      case "floats": self.floats = try fields.list()
-      case "counts": self.counts = try fields.list()
+      case "spread": try fields.list(&self.spread)
+      case "levels": try fields.list(&self.levels)
+      case "zigzag": try fields.list(&self.zigzag)
+      case "fixed": try fields.list(&self.fixed)
+      case "floats": try fields.list(&self.floats)
+      case "counts": try fields.list(&self.counts)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.list("spread", self.spread)
-    try fields.list("levels", self.levels)
-    try fields.list("zigzag", self.zigzag)
-    try fields.list("fixed", self.fixed)
-    try fields.list("floats", self.floats)
-    try fields.list("counts", self.counts)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.list("spread", self.spread)
+      try out.list("levels", self.levels)
+      try out.list("zigzag", self.zigzag)
+      try out.list("fixed", self.fixed)
+      try out.list("floats", self.floats)
+      try out.list("counts", self.counts)
+    }
   }
 }
 
@@ -1001,21 +1014,22 @@ public struct Chicken: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "egg": self.egg = try fields.value()
+      case "egg": try fields.read(&self.egg)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("egg", self.egg)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("egg", self.egg)
+    }
   }
 }
 
@@ -1089,39 +1103,46 @@ public struct Egg: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
       case "chicken":
-        try fields.claim("content")
-        self.content = .chicken(try fields.value())
+        if let value = try fields.member(Chicken.self) {
+          try fields.claim("content")
+          self.content = .chicken(value)
+        }
       case "twin":
-        try fields.claim("content")
-        self.content = .twin(try fields.value())
+        if let value = try fields.member(Egg.self) {
+          try fields.claim("content")
+          self.content = .twin(value)
+        }
       case "lists":
-        try fields.claim("content")
-        self.content = .lists(try fields.value())
-      case "clutch": self.clutch = try fields.list()
+        if let value = try fields.member(Lists.self) {
+          try fields.claim("content")
+          self.content = .lists(value)
+        }
+      case "clutch": try fields.list(&self.clutch)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    switch self.content {
-    case .chicken(let value)?:
-      try fields.member("chicken", value)
-    case .twin(let value)?:
-      try fields.member("twin", value)
-    case .lists(let value)?:
-      try fields.member("lists", value)
-    case nil: break
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      switch self.content {
+      case .chicken(let value)?:
+        try out.member("chicken", value)
+      case .twin(let value)?:
+        try out.member("twin", value)
+      case .lists(let value)?:
+        try out.member("lists", value)
+      case nil: break
+      }
+      try out.list("clutch", self.clutch)
     }
-    try fields.list("clutch", self.clutch)
   }
 }
 
@@ -1209,23 +1230,24 @@ public struct Outer: Message {
       }
 
       /// Reads proto3's JSON.
-      public init(from decoder: any Decoder) throws {
+      public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
         self.init()
-        var fields = try JSONFieldReader(decoder, message: Self.fullName)
-        while try fields.next() {
+        var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+        while fields.next() {
           switch fields.name {
-          case "back": self.back = try fields.value()
-          case "mood": self.mood = try fields.value()
+          case "back": try fields.read(&self.back)
+          case "mood": try fields.read(&self.mood)
           default: try fields.refuse()
           }
         }
       }
 
       /// Writes proto3's JSON.
-      public func encode(to encoder: any Encoder) throws {
-        var fields = JSONFieldWriter(encoder)
-        try fields.field("back", self.back)
-        try fields.field("mood", self.mood)
+      public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+        try out.message { out throws(SchemaError) in
+          try out.field("back", self.back)
+          try out.field("mood", self.mood)
+        }
       }
     }
 
@@ -1252,21 +1274,22 @@ public struct Outer: Message {
     }
 
     /// Reads proto3's JSON.
-    public init(from decoder: any Decoder) throws {
+    public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
       self.init()
-      var fields = try JSONFieldReader(decoder, message: Self.fullName)
-      while try fields.next() {
+      var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+      while fields.next() {
         switch fields.name {
-        case "innermost": self.innermost = try fields.value()
+        case "innermost": try fields.read(&self.innermost)
         default: try fields.refuse()
         }
       }
     }
 
     /// Writes proto3's JSON.
-    public func encode(to encoder: any Encoder) throws {
-      var fields = JSONFieldWriter(encoder)
-      try fields.field("innermost", self.innermost)
+    public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+      try out.message { out throws(SchemaError) in
+        try out.field("innermost", self.innermost)
+      }
     }
   }
 
@@ -1295,23 +1318,24 @@ public struct Outer: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "middle": self.middle = try fields.value()
-      case "near": self.near = try fields.value()
+      case "middle": try fields.read(&self.middle)
+      case "near": try fields.read(&self.near)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("middle", self.middle)
-    try fields.field("near", self.near)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("middle", self.middle)
+      try out.field("near", self.near)
+    }
   }
 }
 
@@ -1355,21 +1379,22 @@ public struct AskRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "question": self.question = try fields.value()
+      case "question": try fields.read(&self.question)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("question", self.question)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("question", self.question)
+    }
   }
 }
 
@@ -1425,23 +1450,24 @@ public struct AskResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "answer": self.answer = try fields.value()
-      case "attachment": self.attachment = try fields.value()
+      case "answer": try fields.read(&self.answer)
+      case "attachment": try fields.read(&self.attachment)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("answer", self.answer)
-    try fields.field("attachment", self.attachment)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("answer", self.answer)
+      try out.field("attachment", self.attachment)
+    }
   }
 }
 

@@ -94,23 +94,24 @@ public struct Holdfast_TestingOther_Distant: Message {
   }
 
   /// Reads proto3's JSON.
-  public init(from decoder: any Decoder) throws {
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "text": self.text = try fields.value()
-      case "mood": self.mood = try fields.value()
+      case "text": try fields.read(&self.text)
+      case "mood": try fields.read(&self.mood)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  public func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("text", self.text)
-    try fields.field("mood", self.mood)
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("text", self.text)
+      try out.field("mood", self.mood)
+    }
   }
 }
 

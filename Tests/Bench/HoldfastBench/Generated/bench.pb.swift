@@ -46,21 +46,22 @@ struct PingRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  init(from decoder: any Decoder) throws {
+  init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "payload": self.payload = try fields.value()
+      case "payload": try fields.read(&self.payload)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("payload", self.payload)
+  func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("payload", self.payload)
+    }
   }
 }
 
@@ -102,21 +103,22 @@ struct PingResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  init(from decoder: any Decoder) throws {
+  init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "payload": self.payload = try fields.value()
+      case "payload": try fields.read(&self.payload)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("payload", self.payload)
+  func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("payload", self.payload)
+    }
   }
 }
 
@@ -165,21 +167,22 @@ struct PourRequest: Message {
   }
 
   /// Reads proto3's JSON.
-  init(from decoder: any Decoder) throws {
+  init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "data": self.data = try fields.value()
+      case "data": try fields.read(&self.data)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("data", self.data)
+  func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("data", self.data)
+    }
   }
 }
 
@@ -221,21 +224,22 @@ struct PourResponse: Message {
   }
 
   /// Reads proto3's JSON.
-  init(from decoder: any Decoder) throws {
+  init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "bytes": self.bytes = try fields.value()
+      case "bytes": try fields.read(&self.bytes)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("bytes", self.bytes)
+  func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("bytes", self.bytes)
+    }
   }
 }
 
@@ -374,52 +378,57 @@ struct Record: Message {
   }
 
   /// Reads proto3's JSON.
-  init(from decoder: any Decoder) throws {
+  init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "id": self.id = try fields.value()
-      case "name": self.name = try fields.value()
-      case "origin": self.origin = try fields.value()
-      case "sizes": self.sizes = try fields.list()
-      case "tags": self.tags = try fields.list()
-      case "counts": self.counts = try fields.map()
-      case "labels": self.labels = try fields.map()
+      case "id": try fields.read(&self.id)
+      case "name": try fields.read(&self.name)
+      case "origin": try fields.read(&self.origin)
+      case "sizes": try fields.list(&self.sizes)
+      case "tags": try fields.list(&self.tags)
+      case "counts": try fields.map(&self.counts)
+      case "labels": try fields.map(&self.labels)
       case "inline":
-        try fields.claim("content")
-        self.content = .inline(try fields.value())
+        if let value = try fields.member([UInt8].self) {
+          try fields.claim("content")
+          self.content = .inline(value)
+        }
       case "link":
-        try fields.claim("content")
-        self.content = .link(try fields.value())
-      case "sealed": self.sealed = try fields.value()
-      case "weight": self.weight = try fields.value()
-      case "checksum": self.checksum = try fields.value()
+        if let value = try fields.member(RecordOrigin.self) {
+          try fields.claim("content")
+          self.content = .link(value)
+        }
+      case "sealed": try fields.read(&self.sealed)
+      case "weight": try fields.read(&self.weight)
+      case "checksum": try fields.read(&self.checksum)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("id", self.id)
-    try fields.field("name", self.name)
-    try fields.field("origin", self.origin)
-    try fields.list("sizes", self.sizes)
-    try fields.list("tags", self.tags)
-    try fields.map("counts", self.counts)
-    try fields.map("labels", self.labels)
-    switch self.content {
-    case .inline(let value)?:
-      try fields.member("inline", value)
-    case .link(let value)?:
-      try fields.member("link", value)
-    case nil: break
+  func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+      try out.field("name", self.name)
+      try out.field("origin", self.origin)
+      try out.list("sizes", self.sizes)
+      try out.list("tags", self.tags)
+      try out.map("counts", self.counts)
+      try out.map("labels", self.labels)
+      switch self.content {
+      case .inline(let value)?:
+        try out.member("inline", value)
+      case .link(let value)?:
+        try out.member("link", value)
+      case nil: break
+      }
+      try out.field("sealed", self.sealed)
+      try out.field("weight", self.weight)
+      try out.field("checksum", self.checksum)
     }
-    try fields.field("sealed", self.sealed)
-    try fields.field("weight", self.weight)
-    try fields.field("checksum", self.checksum)
   }
 }
 
@@ -471,27 +480,28 @@ struct RecordOrigin: Message {
   }
 
   /// Reads proto3's JSON.
-  init(from decoder: any Decoder) throws {
+  init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
     self.init()
-    var fields = try JSONFieldReader(decoder, message: Self.fullName)
-    while try fields.next() {
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
       switch fields.name {
-      case "host": self.host = try fields.value()
-      case "port": self.port = try fields.value()
+      case "host": try fields.read(&self.host)
+      case "port": try fields.read(&self.port)
       case "offsetUs", "offset_us":
         try fields.claim("offset_us")
-        self.offsetUs = try fields.value()
+        try fields.read(&self.offsetUs)
       default: try fields.refuse()
       }
     }
   }
 
   /// Writes proto3's JSON.
-  func encode(to encoder: any Encoder) throws {
-    var fields = JSONFieldWriter(encoder)
-    try fields.field("host", self.host)
-    try fields.field("port", self.port)
-    try fields.field("offsetUs", self.offsetUs)
+  func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("host", self.host)
+      try out.field("port", self.port)
+      try out.field("offsetUs", self.offsetUs)
+    }
   }
 }
 
