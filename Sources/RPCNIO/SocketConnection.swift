@@ -70,6 +70,9 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private var context: ChannelHandlerContext?
   private var wantsReading = false
   private var readIsWithheld = false
+  /// What came in before the start: with the end of a handshake, or because the peer has closed, after
+  /// which the loop reads to the end, asked or not.
+  private var early: [ByteBuffer] = []
   private var failure: RPCError?
   private var spare = ByteBuffer()
   private var timer: Scheduled<Void>?
@@ -77,8 +80,6 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private var isSecuring: Bool
   /// Who waits for that.
   private var secured: EventLoopPromise<SocketConnection>?
-  /// What came in together with the handshake's end, before anybody took it.
-  private var early: [ByteBuffer] = []
 
   /// A connection to `peer`; where `onActive` is given, `peer` is taken from the socket.
   init(
@@ -149,15 +150,15 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   }
 
   private func begin(_ handler: any ByteHandler) {
+    for bytes in early { handler.received(bytes) }
+    if !early.isEmpty { handler.receivedAll() }
+    early = []
     guard phase == .fresh else {
       handler.closed(failure)
       return
     }
     phase = .open
     self.handler = handler
-    for bytes in early { handler.received(bytes) }
-    if !early.isEmpty { handler.receivedAll() }
-    early = []
   }
 
   private func send(_ taken: inout Requests) {
@@ -264,7 +265,7 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    if phase == .fresh, security != nil {
+    if phase == .fresh {
       early.append(unwrapInboundIn(data))
       return
     }

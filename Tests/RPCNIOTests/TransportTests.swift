@@ -77,6 +77,22 @@ struct TransportTests {
     await pair.close()
   }
 
+  @Test("hands over what a peer sent before it closed, however late it is started")
+  func startsAfterTheEnd() async throws {
+    let pair = try await Pair()
+    let atClient = Collector()
+    pair.client.start(atClient)
+    pair.client.write([ByteBuffer(string: "early")])
+    pair.client.close()
+    // The client hears of the end once the server's side has taken in everything and closed as well.
+    await atClient.untilClosed()
+    let atServer = Collector()
+    pair.server.start(atServer)
+    await atServer.untilClosed()
+    #expect(atServer.bytes == Array("early".utf8))
+    await pair.close()
+  }
+
   @Test("holds back what isn't read, and goes on when it is")
   func holdsBack() async throws {
     let pair = try await Pair()
