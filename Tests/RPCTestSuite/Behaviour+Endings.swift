@@ -63,5 +63,14 @@ extension Behaviour {
         _ = try await Kinds(channel: channel).call("still there")
       }
     },
+    Behaviour("an answer before the last request is heard") { kinds in
+      let answer = try await kinds.channel.clientStreaming(
+        Kinds.clientStreaming, options: CallOptions()
+      ) { requests in
+        try await requests.write(EchoRequest(payload: Array("enough".utf8)))
+        while true { try await requests.write(EchoRequest(data: Body.pattern(1 << 20))) }
+      }
+      try expect(answer.payload == Array("1 6".utf8), "another answer")
+    },
   ]
 }

@@ -36,6 +36,7 @@ struct Kinds: Sendable {
       while let request = try await requests.next() {
         count += 1
         bytes += request.payload.count + request.data.count
+        if request.payload == Array("enough".utf8) { break }
       }
       return EchoResponse(payload: Array("\(count) \(bytes)".utf8))
     }

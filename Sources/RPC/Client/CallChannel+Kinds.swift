@@ -2,7 +2,9 @@ public import Schema
 
 // The kinds of calls that generated stubs make, in terms of the channel's own two.
 extension CallChannel {
-  /// Makes a call of many requests and one response: `send` writes the requests.
+  /// Makes a call of many requests and one response: `send` writes the requests. A server that answers
+  /// before it has them all makes `send`'s next write throw `cancelled`; let it through, and the answer
+  /// is what the call returns.
   ///
   /// - Throws: `RPCError`, or what `send` throws.
   public func clientStreaming<Request: Message, Response: Message>(
@@ -10,7 +12,11 @@ extension CallChannel {
     _ send: @Sendable (MessageWriter<Request>) async throws -> Void
   ) async throws -> Response {
     try await stream(method, options: options) { writer, reader in
-      try await send(writer)
+      do {
+        try await send(writer)
+      } catch let error as RPCError where error.code == .cancelled && writer.hasAnswer {
+        // The server didn't need the rest.
+      }
       try await writer.finish()
       guard let response = try await reader.next() else {
         throw RPCError(.internal, "\(method.path) ended without a response")

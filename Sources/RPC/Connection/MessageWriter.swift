@@ -23,4 +23,9 @@ public struct MessageWriter<Element: Message>: Sendable {
   public func finish() async throws {
     try call.connection.finishWriting(call)
   }
+
+  /// Client: whether the server has ended the call with success.
+  var hasAnswer: Bool {
+    call.connection.enter { _, _ in call.isOver && call.ending == nil }
+  }
 }
