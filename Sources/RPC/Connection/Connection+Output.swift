@@ -20,10 +20,25 @@ extension Connection {
     guard !output.isEmpty else { return }
     for piece in output { state.bytesSent += UInt64(piece.readableBytes) }
     bytes.write(output)
+    holdBack(output, &state)
     guard state.isWritable, state.outbox.hasPending else { return }
     fill(&state, &wakeups)
     state.isFlushWanted = state.outbox.byteCount > 0
     if state.isFlushWanted { wakeups.resume(&state.pump) }
+  }
+
+  /// Server: stops reading from a peer that has us write answers which it doesn't read, until it does.
+  ///
+  /// Bodies and other large messages wait in the outbox while the connection is stalled; answers,
+  /// refusals, pings' answers and credit don't, and a peer that only sends could have any number of
+  /// them pile up. A client goes on reading, else both sides could wait for each other: what a server
+  /// can have it write is bounded by its open calls and by the rule on pings.
+  private func holdBack(_ output: [ByteBuffer], _ state: inout State) {
+    guard role == .server, !state.isWritable, state.isReading else { return }
+    state.piledBytes += output.reduce(0) { $0 + $1.readableBytes }
+    guard state.piledBytes > Self.piledBytes else { return }
+    state.isReading = false
+    bytes.setReading(false)
   }
 
   /// Writes credit that is due and pieces of the messages that wait.

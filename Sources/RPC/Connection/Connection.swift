@@ -42,6 +42,10 @@ final class Connection: ByteHandler, Sendable {
     var pump: UnsafeContinuation<Void, Never>?
     var isFlushWanted = false
     var isWritable = true
+    /// What came in on a stalled connection has us write: bytes since it stalled.
+    var piledBytes = 0
+    /// Whether the transport reads; it doesn't while too many bytes are piled up.
+    var isReading = true
     /// The transport has said its last word.
     var isGone = false
     var isDraining = false
@@ -71,6 +75,8 @@ final class Connection: ByteHandler, Sendable {
 
   /// Bytes that gather at most before they are handed to the transport.
   static let flushBytes = 1 << 20
+  /// Bytes that may pile up for a peer that doesn't read before nothing more is read from it.
+  static let piledBytes = 256 << 10
   /// How long a preface may take at a server.
   static let prefaceTimeout: Duration = .seconds(5)
   /// How long a frame may take from its first byte to its last.
@@ -191,7 +197,13 @@ extension Connection {
   func writabilityChanged(_ isWritable: Bool) {
     enter { state, wakeups in
       state.isWritable = isWritable
-      if isWritable { flush(&state, &wakeups) }
+      guard isWritable else { return }
+      state.piledBytes = 0
+      if !state.isReading {
+        state.isReading = true
+        bytes.setReading(true)
+      }
+      flush(&state, &wakeups)
     }
   }
 

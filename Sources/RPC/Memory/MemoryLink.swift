@@ -154,7 +154,8 @@ final class MemoryConnection: ByteConnection {
       end.isWritable = isWritable
       return .writability(handler, isWritable)
     }
-    guard end.isReading, !end.inbox.isEmpty else { return .wait }
+    // As on a socket: what came before the other end's close comes in, asked for or not.
+    guard end.isReading || other.isClosing, !end.inbox.isEmpty else { return .wait }
     let buffers = end.inbox
     end.inbox = []
     end.inboxBytes = 0

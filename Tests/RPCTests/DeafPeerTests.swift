@@ -1,0 +1,48 @@
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import RPC
+
+@Suite("A server whose peer never reads")
+struct DeafPeerTests {
+  @Test("reads no more once answers pile up, and goes on when they have left")
+  func stopsReading() {
+    let bytes = StalledBytes()
+    let connection = Connection(
+      role: .server, bytes: bytes, peer: "deaf", configuration: ConnectionConfiguration(),
+      time: SystemTimeSource())
+    connection.received(PeerSettings().preface)
+    connection.writabilityChanged(false)
+    var id: UInt32 = 1
+    while bytes.isReading, id < 200_000 {
+      connection.received(Frames.frame(.call, id, meta: Frames.opening("/a.B/C")))
+      connection.receivedAll()
+      id += 2
+    }
+    #expect(!bytes.isReading)
+    #expect(bytes.count < Connection.piledBytes + 1024)
+    connection.writabilityChanged(true)
+    #expect(bytes.isReading)
+    #expect(connection.closingError == nil)
+  }
+}
+
+/// A connection whose bytes go nowhere; it counts them.
+private final class StalledBytes: ByteConnection {
+  private let state = Mutex((count: 0, isReading: true))
+  let peer = "deaf"
+  let executor: (any TaskExecutor)? = nil
+
+  var count: Int { state.withLock { $0.count } }
+  var isReading: Bool { state.withLock { $0.isReading } }
+
+  func start(_ handler: any ByteHandler) {}
+  func write(_ bytes: [ByteBuffer]) {
+    state.withLock { $0.count += bytes.reduce(0) { $0 + $1.readableBytes } }
+  }
+  func setReading(_ reading: Bool) {
+    state.withLock { $0.isReading = reading }
+  }
+  func close() {}
+}
