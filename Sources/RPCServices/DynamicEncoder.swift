@@ -2,39 +2,6 @@ internal import FoundationEssentials
 public import NIOCore
 internal import Schema
 
-/// A value of JSON, as it was read.
-enum JSONNode: Decodable {
-  case null
-  case bool(Bool)
-  case integer(Int64)
-  case unsigned(UInt64)
-  case number(Double)
-  case string(String)
-  case array([JSONNode])
-  case object([String: JSONNode])
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if container.decodeNil() {
-      self = .null
-    } else if let value = try? container.decode(Bool.self) {
-      self = .bool(value)
-    } else if let value = try? container.decode(Int64.self) {
-      self = .integer(value)
-    } else if let value = try? container.decode(UInt64.self) {
-      self = .unsigned(value)
-    } else if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else if let value = try? container.decode(String.self) {
-      self = .string(value)
-    } else if let value = try? container.decode([JSONNode].self) {
-      self = .array(value)
-    } else {
-      self = .object(try container.decode([String: JSONNode].self))
-    }
-  }
-}
-
 /// Why JSON and a message don't fit: in words, with the field's path.
 public struct DynamicFailure: Error, CustomStringConvertible, Sendable {
   /// For people.
@@ -54,11 +21,11 @@ extension DynamicSchema {
   ///
   /// - Throws: `DynamicFailure`.
   public func encode(json: String, as type: String) throws -> ByteBuffer {
-    let node: JSONNode
-    do {
-      node = try JSONDecoder().decode(JSONNode.self, from: Data(json.utf8))
+    let node: JSONValue
+    do throws(SchemaError) {
+      node = try JSONValue(parsing: json)
     } catch {
-      throw DynamicFailure("it isn't JSON: \(error)")
+      throw DynamicFailure(error.text)
     }
     var output = ByteBuffer()
     try encode(node, as: type, path: type, depth: 0, into: &output)
@@ -66,7 +33,7 @@ extension DynamicSchema {
   }
 
   private func encode(
-    _ node: JSONNode, as type: String, path: String, depth: Int, into output: inout ByteBuffer
+    _ node: JSONValue, as type: String, path: String, depth: Int, into output: inout ByteBuffer
   ) throws {
     guard depth < Self.maxDepth else { throw DynamicFailure("\(path): nested too deep") }
     guard let message = messages[type] else { throw DynamicFailure("\(type) isn't known") }
@@ -75,7 +42,8 @@ extension DynamicSchema {
     }
     var seen: Set<UInt32> = []
     var oneofs: Set<Int> = []
-    for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+    for member in members {
+      let (key, value) = (member.name, member.value)
       guard let field = message.fields.first(where: { $0.jsonName == key || $0.name == key }) else {
         throw DynamicFailure("\(path): there is no field '\(key)'")
       }
@@ -86,13 +54,16 @@ extension DynamicSchema {
       if let oneof = field.oneof, !oneofs.insert(oneof).inserted {
         throw DynamicFailure("\(path).\(key): another field of its oneof is there")
       }
-      let values: [JSONNode]
+      let values: [JSONValue]
       if let entry = messages[field.typeName], entry.isMapEntry, field.isRepeated {
         guard case .object(let pairs) = value else {
           throw DynamicFailure("\(path).\(key): an object is expected")
         }
-        values = pairs.sorted { $0.key < $1.key }.map {
-          .object(["key": .string($0.key), "value": $0.value])
+        values = pairs.map { pair in
+          .object([
+            JSONValue.Member(name: "key", value: .string(pair.name)),
+            JSONValue.Member(name: "value", value: pair.value),
+          ])
         }
       } else if field.isRepeated {
         guard case .array(let elements) = value else {
@@ -109,7 +80,7 @@ extension DynamicSchema {
   }
 
   private func encode(
-    _ node: JSONNode, of field: Field, path: String, depth: Int, into output: inout ByteBuffer
+    _ node: JSONValue, of field: Field, path: String, depth: Int, into output: inout ByteBuffer
   ) throws {
     func bytes(_ content: ByteBuffer) {
       output.writeTag(field.number, 2)
@@ -165,7 +136,7 @@ extension DynamicSchema {
     }
   }
 
-  private func value(of node: JSONNode, in type: String, _ path: String) throws -> Int32 {
+  private func value(of node: JSONValue, in type: String, _ path: String) throws -> Int32 {
     guard case .string(let name) = node else { return try integer(node, path) }
     guard let number = enums[type]?.numbers[name] else {
       throw DynamicFailure("\(path): \(type) has no value '\(name)'")
@@ -173,28 +144,23 @@ extension DynamicSchema {
     return number
   }
 
-  private func integer<Value: FixedWidthInteger>(_ node: JSONNode, _ path: String) throws -> Value {
+  private func integer<Value: FixedWidthInteger>(_ node: JSONValue, _ path: String) throws -> Value {
     let value: Value? =
       switch node {
-      case .integer(let number): Value(exactly: number)
-      case .unsigned(let number): Value(exactly: number)
-      case .number(let number): Value(exactly: number)
-      case .string(let text): Value(text)
+      case .number(let text), .string(let text):
+        Value(text) ?? Double(text).flatMap { Value(exactly: $0) }
       default: nil
       }
     guard let value else { throw DynamicFailure("\(path): a number of \(Value.self) is expected") }
     return value
   }
 
-  private func number(_ node: JSONNode, _ path: String) throws -> Double {
+  private func number(_ node: JSONValue, _ path: String) throws -> Double {
     switch node {
-    case .integer(let number): return Double(number)
-    case .unsigned(let number): return Double(number)
-    case .number(let number): return number
     case .string("NaN"): return .nan
     case .string("Infinity"): return .infinity
     case .string("-Infinity"): return -.infinity
-    case .string(let text):
+    case .number(let text), .string(let text):
       if let number = Double(text), number.isFinite { return number }
       fallthrough
     default: throw DynamicFailure("\(path): a number is expected")

@@ -29,6 +29,13 @@ public indirect enum JSONValue: Sendable, Hashable {
 }
 
 extension JSONValue {
+  /// Reads JSON text, stricter than RFC 8259: names are unique, surrogates come in pairs.
+  ///
+  /// - Throws: `invalidJSON`, which says where.
+  public init(parsing text: String) throws(SchemaError) {
+    self = try JSONParser.parse(text)
+  }
+
   /// What is wrong with a value; whoever knows the field adds it.
   static func failure(_ text: String) -> SchemaError {
     SchemaError(.invalidJSON, message: "", text: text)
