@@ -98,7 +98,7 @@ let package = Package(
           verb: "generate", description: "Writes the C code of every target's schemas"),
         permissions: [
           .writeToPackageDirectory(reason: "the C code is written into the target C<Target>")
-        ])),
+        ]), dependencies: ["protoc-gen-holdfast"]),
 
     // Calls.
     room("RPC", ["Schema", nioCore, deque]),

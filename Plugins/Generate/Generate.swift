@@ -22,12 +22,14 @@ struct Generate: CommandPlugin {
     guard !modules.isEmpty else { throw Refusal("no target has a .proto file in its folder") }
     let library = try holdfastSchemas(of: context.package)
     for module in modules {
-      try generate(module, library: library, package: context.package)
+      try generate(
+        module, library: library, package: context.package,
+        generator: try context.tool(named: "protoc-gen-holdfast").url)
     }
   }
 
   private func generate(
-    _ module: any SourceModuleTarget, library: URL, package: Package
+    _ module: any SourceModuleTarget, library: URL, package: Package, generator: URL
   ) throws {
     let name = "C\(module.name)"
     guard let target = package.targets.first(where: { $0.name == name }) else {
@@ -42,7 +44,11 @@ struct Generate: CommandPlugin {
     defer { try? files.removeItem(at: output) }
     try run(
       protoc,
-      ["-I\(module.directoryURL.path)", "-I\(library.path)", "--c_out=\(output.path)"] + schemas)
+      [
+        "-I\(module.directoryURL.path)", "-I\(library.path)",
+        "--plugin=protoc-gen-holdfast=\(generator.path)", "--holdfast_out=\(output.path)",
+        "--holdfast_opt=output=c",
+      ] + schemas)
     let written = try install(from: output, in: target.directoryURL, module: name)
     print("\(name): \(written.joined(separator: ", "))")
   }

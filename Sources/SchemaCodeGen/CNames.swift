@@ -10,10 +10,11 @@ enum CNames {
     fullName.split(separator: ".").map { lower(String($0)) }.joined(separator: "__")
   }
 
-  /// A field's member: its name in lower case, with `_` after C's and C++'s keywords.
+  /// A field's member: its name in lower case, with `_` after C's and C++'s keywords, and after the
+  /// names that protoc-c is not told (see `CRequest`).
   static func member(_ name: String) -> String {
     let name = name.lowercased()
-    return keywords.contains(name) ? name + "_" : name
+    return keywords.contains(name) || isImpossible(member: name) ? name + "_" : name
   }
 
   /// The member that says which field of a oneof is set.

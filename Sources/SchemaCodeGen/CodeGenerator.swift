@@ -5,7 +5,7 @@ package import Schema
 /// Pure: no files, no environment, and the same output for the same input.
 package enum CodeGenerator {
   /// What a request may be, in bytes: schemas with their comments, never more than a few MiB.
-  private static let limits = DecodingLimits(bytes: 256 << 20, memory: 4 << 30)
+  static let limits = DecodingLimits(bytes: 256 << 20, memory: 4 << 30)
 
   /// Answers a serialized `CodeGeneratorRequest` with a serialized `CodeGeneratorResponse`.
   ///
@@ -35,7 +35,8 @@ package enum CodeGenerator {
     var files: [SchemaFile] = []
     for proto in request.protoFile { files.append(try SchemaReader.read(proto)) }
     let types = try SchemaTypes(files)
-    var response = Google_Protobuf_Compiler_CodeGeneratorResponse(supportedFeatures: 0)
+    var response = Google_Protobuf_Compiler_CodeGeneratorResponse(
+      supportedFeatures: CRequest.features)
     for name in request.fileToGenerate {
       guard let file = files.first(where: { $0.name == name }) else {
         throw GeneratorError(name, "protoc asks for this file but did not send it")

@@ -119,7 +119,7 @@ extension Property {
     switch shape {
     case .repeated: "list"
     case .map: "map"
-    case .plain, .optional, .pointer, .member: "read"
+    case .plain, .optional, .pointer, .member, .single: "read"
     }
   }
 

@@ -36,6 +36,11 @@ extension Property {
         out.print("c.pointee.has_\(memberBase) = 1")
         out.print("c.pointee.\(member) = \(Self.toC(field, "value"))")
       }
+    case .single:
+      out.block("if let value = self.\(name)") { out in
+        out.print("c.pointee.\(singleCase) = .init(rawValue: \(field.number))")
+        out.print("c.pointee.\(member) = \(Self.toC(field, "value"))")
+      }
     case .repeated:
       out.print("c.pointee.n_\(memberBase) = self.\(name).count")
       out.print("c.pointee.\(member) = \(listToC)")
@@ -45,6 +50,9 @@ extension Property {
       throw GeneratorError(path, "a oneof's member is set with its oneof")
     }
   }
+
+  /// What says in C whether proto3's `optional` is there: protoc's name for its oneof.
+  private var singleCase: String { CNames.oneofCase("_" + field.name) }
 
   private var listToC: String {
     switch field.kind {
@@ -95,6 +103,10 @@ extension Property {
     case .optional:
       let value = Self.fromC(field, source, type: elementType)
       out.print("self.\(name) = c.pointee.has_\(memberBase) != 0 ? \(value) : nil")
+    case .single:
+      let value = Self.fromC(field, source, type: elementType)
+      out.print(
+        "self.\(name) = c.pointee.\(singleCase).rawValue == \(field.number) ? \(value) : nil")
     case .repeated:
       out.print("self.\(name) = CFields.\(listFromC)(\(source), c.pointee.n_\(memberBase))")
     case .map:

@@ -15,6 +15,8 @@ struct Property {
     case map
     /// One of a oneof's members.
     case member
+    /// proto3's `optional`: nil when absent; in C a oneof with this one member.
+    case single
   }
 
   /// The field.
@@ -54,9 +56,6 @@ struct Property {
     bareName = SwiftNames.property(field.name)
     name = SwiftNames.identifier(bareName)
     memberBase = CNames.member(field.name)
-    guard !CNames.isImpossible(member: memberBase) else {
-      throw GeneratorError(path, "protoc-c makes C of this name that does not compile; rename it")
-    }
     guard field.kind != .group else { throw GeneratorError(path, "groups are not supported") }
     member = SwiftNames.identifier(memberBase)
     entry = field.kind == .message ? types.mapEntries[field.typeName] : nil
@@ -69,7 +68,7 @@ struct Property {
     case .plain, .member:
       type = elementType
       defaultValue = Self.zero(field, elementType)
-    case .optional, .pointer:
+    case .optional, .pointer, .single:
       type = elementType + "?"
       defaultValue = "nil"
     case .repeated:
@@ -86,6 +85,7 @@ struct Property {
   private static func shape(of field: SchemaField, isMap: Bool, isProto3: Bool) -> Shape {
     if isMap { return .map }
     if field.label == .repeated { return .repeated }
+    if field.isProto3Optional { return .single }
     if field.oneof != nil { return .member }
     if field.kind == .message { return .pointer }
     if isProto3 || field.label == .required { return .plain }

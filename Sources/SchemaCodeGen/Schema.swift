@@ -71,6 +71,8 @@ struct SchemaField {
   var typeName: String
   /// The place of its oneof in the message's; nil when it is in none.
   var oneof: Int?
+  /// Whether it is proto3's `optional`.
+  var isProto3Optional = false
   /// Its name in JSON.
   var jsonName: String
   /// A proto2 default in the schema's text form; nil when there is none.

@@ -110,13 +110,10 @@ struct SchemaReader {
       let label = proto.label.flatMap({ SchemaField.Label(rawValue: $0.rawValue) }),
       let number = proto.number
     else { throw GeneratorError(place, "its type, label or number is missing or unknown") }
-    guard proto.proto3Optional != true else {
-      throw GeneratorError(
-        place, "protoc-c refuses proto3's 'optional'; use a message, or a oneof of one field")
-    }
     return SchemaField(
       name: name, number: number, kind: kind, label: label,
       typeName: Self.withoutDot(proto.typeName), oneof: proto.oneofIndex.map(Int.init),
+      isProto3Optional: proto.proto3Optional ?? false,
       jsonName: proto.jsonName ?? SwiftNames.lowerCamel(name), defaultValue: proto.defaultValue,
       isBody: proto.options?.unknownFields.bool(Option.body) ?? false, comments: comments)
   }

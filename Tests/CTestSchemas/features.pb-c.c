@@ -418,6 +418,51 @@ void   holdfast__testing__v1__outer__free_unpacked
   assert(message->base.descriptor == &holdfast__testing__v1__outer__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   holdfast__testing__v1__presence__init
+                     (Holdfast__Testing__V1__Presence         *message)
+{
+  static const Holdfast__Testing__V1__Presence init_value = HOLDFAST__TESTING__V1__PRESENCE__INIT;
+  *message = init_value;
+}
+size_t holdfast__testing__v1__presence__get_packed_size
+                     (const Holdfast__Testing__V1__Presence *message)
+{
+  assert(message->base.descriptor == &holdfast__testing__v1__presence__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t holdfast__testing__v1__presence__pack
+                     (const Holdfast__Testing__V1__Presence *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &holdfast__testing__v1__presence__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t holdfast__testing__v1__presence__pack_to_buffer
+                     (const Holdfast__Testing__V1__Presence *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &holdfast__testing__v1__presence__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Holdfast__Testing__V1__Presence *
+       holdfast__testing__v1__presence__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Holdfast__Testing__V1__Presence *)
+     protobuf_c_message_unpack (&holdfast__testing__v1__presence__descriptor,
+                                allocator, len, data);
+}
+void   holdfast__testing__v1__presence__free_unpacked
+                     (Holdfast__Testing__V1__Presence *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &holdfast__testing__v1__presence__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   holdfast__testing__v1__ask_request__init
                      (Holdfast__Testing__V1__AskRequest         *message)
 {
@@ -2230,6 +2275,187 @@ const ProtobufCMessageDescriptor holdfast__testing__v1__outer__descriptor =
   holdfast__testing__v1__outer__field_indices_by_name,
   1,  holdfast__testing__v1__outer__number_ranges,
   (ProtobufCMessageInit) holdfast__testing__v1__outer__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor holdfast__testing__v1__presence__field_descriptors[12] =
+{
+  {
+    "number",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    offsetof(Holdfast__Testing__V1__Presence, _number_case),
+    offsetof(Holdfast__Testing__V1__Presence, number),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Holdfast__Testing__V1__Presence, _text_case),
+    offsetof(Holdfast__Testing__V1__Presence, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "raw",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Holdfast__Testing__V1__Presence, _raw_case),
+    offsetof(Holdfast__Testing__V1__Presence, raw),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "flag",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    offsetof(Holdfast__Testing__V1__Presence, _flag_case),
+    offsetof(Holdfast__Testing__V1__Presence, flag),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "level",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Holdfast__Testing__V1__Presence, _level_case),
+    offsetof(Holdfast__Testing__V1__Presence, level),
+    &holdfast__testing__v1__level__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "outer",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Holdfast__Testing__V1__Presence, _outer_case),
+    offsetof(Holdfast__Testing__V1__Presence, outer),
+    &holdfast__testing__v1__outer__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "inner",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Holdfast__Testing__V1__Presence, _inner_case),
+    offsetof(Holdfast__Testing__V1__Presence, inner),
+    &holdfast__testing__v1__presence__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "base_",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Holdfast__Testing__V1__Presence, base_),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unix_",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_INT32,
+    offsetof(Holdfast__Testing__V1__Presence, n_unix_),
+    offsetof(Holdfast__Testing__V1__Presence, unix_),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "linux_",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Holdfast__Testing__V1__Presence, _linux_case),
+    offsetof(Holdfast__Testing__V1__Presence, linux_),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "restrict_",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    offsetof(Holdfast__Testing__V1__Presence, choice_case),
+    offsetof(Holdfast__Testing__V1__Presence, restrict_),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "typeof_",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Holdfast__Testing__V1__Presence, choice_case),
+    offsetof(Holdfast__Testing__V1__Presence, typeof_),
+    NULL,
+    &protobuf_c_empty_string,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned holdfast__testing__v1__presence__field_indices_by_name[] = {
+  7,   /* field[7] = base_ */
+  3,   /* field[3] = flag */
+  6,   /* field[6] = inner */
+  4,   /* field[4] = level */
+  9,   /* field[9] = linux_ */
+  0,   /* field[0] = number */
+  5,   /* field[5] = outer */
+  2,   /* field[2] = raw */
+  10,   /* field[10] = restrict_ */
+  1,   /* field[1] = text */
+  11,   /* field[11] = typeof_ */
+  8,   /* field[8] = unix_ */
+};
+static const ProtobufCIntRange holdfast__testing__v1__presence__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 12 }
+};
+const ProtobufCMessageDescriptor holdfast__testing__v1__presence__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "holdfast.testing.v1.Presence",
+  "Presence",
+  "Holdfast__Testing__V1__Presence",
+  "holdfast.testing.v1",
+  sizeof(Holdfast__Testing__V1__Presence),
+  12,
+  holdfast__testing__v1__presence__field_descriptors,
+  holdfast__testing__v1__presence__field_indices_by_name,
+  1,  holdfast__testing__v1__presence__number_ranges,
+  (ProtobufCMessageInit) holdfast__testing__v1__presence__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor holdfast__testing__v1__ask_request__field_descriptors[1] =

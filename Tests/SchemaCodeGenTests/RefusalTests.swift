@@ -61,26 +61,12 @@ struct RefusalTests {
     #expect(text.contains("p.M") && text.contains("body"))
   }
 
-  @Test("names of which protoc-c makes broken C are refused", arguments: ["base", "unix", "linux"])
-  func brokenC(name: String) throws {
-    #expect(try error([Requests.field(name)]).contains("p.M.\(name)"))
-  }
-
-  @Test("two fields that become one property are refused")
-  func clash() throws {
-    let text = try error([Requests.field("a_b", 1), Requests.field("aB", 2)])
-    #expect(text.contains("aB"))
-  }
-
-  @Test("groups, required messages, defaults of strings and proto3's optional are refused")
+  @Test("groups, required messages and defaults of strings are refused")
   func unsupported() throws {
     #expect(try error([Requests.field("f", 1, .group)], syntax: "proto2").contains("groups"))
     var defaulted = Requests.field("f", 1, .string)
     defaulted.defaultValue = "x"
     #expect(try error([defaulted], syntax: "proto2").contains("defaults"))
-    var optional = Requests.field("f")
-    optional.proto3Optional = true
-    #expect(try error([optional]).contains("optional"))
     #expect(try error([Requests.field("f")], syntax: "editions").contains("syntax"))
   }
 

@@ -17,7 +17,7 @@ struct ProtocTests {
     process.arguments = [
       "-I", Self.root.appending(path: "Tests/TestSchemas").path,
       "-I", Self.root.appending(path: "Protos").path,
-      "--\(verb)=holdfast.testing.v1.\(message)", "everything.proto",
+      "--\(verb)=holdfast.testing.v1.\(message)", "everything.proto", "features.proto",
     ]
     let standardInput = Pipe()
     let standardOutput = Pipe()
@@ -46,6 +46,15 @@ struct ProtocTests {
     let text = try await protoc("decode", "Tree", Data(tree.encodedBytes()))
     let bytes = try await protoc("encode", "Tree", text)
     #expect(try Tree(encodedBytes: [UInt8](bytes)) == tree)
+  }
+
+  @Test("protoc tells a default that is there from nothing as we do")
+  func presence() async throws {
+    for message in PresenceTests.present {
+      let text = try await protoc("decode", "Presence", Data(message.encodedBytes()))
+      let bytes = try await protoc("encode", "Presence", text)
+      #expect(try Presence(encodedBytes: [UInt8](bytes)) == message)
+    }
   }
 
   @Test("what protoc encodes from text has the values that the text says")

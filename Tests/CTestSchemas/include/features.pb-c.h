@@ -40,6 +40,7 @@ typedef struct Holdfast__Testing__V1__Egg Holdfast__Testing__V1__Egg;
 typedef struct Holdfast__Testing__V1__Outer Holdfast__Testing__V1__Outer;
 typedef struct Holdfast__Testing__V1__Outer__Middle Holdfast__Testing__V1__Outer__Middle;
 typedef struct Holdfast__Testing__V1__Outer__Middle__Innermost Holdfast__Testing__V1__Outer__Middle__Innermost;
+typedef struct Holdfast__Testing__V1__Presence Holdfast__Testing__V1__Presence;
 typedef struct Holdfast__Testing__V1__AskRequest Holdfast__Testing__V1__AskRequest;
 typedef struct Holdfast__Testing__V1__AskResponse Holdfast__Testing__V1__AskResponse;
 
@@ -448,6 +449,113 @@ struct  Holdfast__Testing__V1__Outer
     , NULL, NULL }
 
 
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE__CHOICE__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE__CHOICE_RESTRICT_ = 11,
+  HOLDFAST__TESTING__V1__PRESENCE__CHOICE_TYPEOF_ = 12
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE__CHOICE__CASE)
+} Holdfast__Testing__V1__Presence__ChoiceCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___NUMBER__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___NUMBER_NUMBER = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___NUMBER__CASE)
+} Holdfast__Testing__V1__Presence__NumberCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___TEXT__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___TEXT_TEXT = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___TEXT__CASE)
+} Holdfast__Testing__V1__Presence__TextCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___RAW__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___RAW_RAW = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___RAW__CASE)
+} Holdfast__Testing__V1__Presence__RawCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___FLAG__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___FLAG_FLAG = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___FLAG__CASE)
+} Holdfast__Testing__V1__Presence__FlagCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___LEVEL__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___LEVEL_LEVEL = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___LEVEL__CASE)
+} Holdfast__Testing__V1__Presence__LevelCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___OUTER__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___OUTER_OUTER = 6
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___OUTER__CASE)
+} Holdfast__Testing__V1__Presence__OuterCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___INNER__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___INNER_INNER = 7
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___INNER__CASE)
+} Holdfast__Testing__V1__Presence__InnerCase;
+
+typedef enum {
+  HOLDFAST__TESTING__V1__PRESENCE___LINUX__NOT_SET = 0,
+  HOLDFAST__TESTING__V1__PRESENCE___LINUX_LINUX_ = 10
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HOLDFAST__TESTING__V1__PRESENCE___LINUX__CASE)
+} Holdfast__Testing__V1__Presence__LinuxCase;
+
+/*
+ * Fields that may be absent, whatever their value, and names that C has no room for.
+ */
+struct  Holdfast__Testing__V1__Presence
+{
+  ProtobufCMessage base;
+  char *base_;
+  size_t n_unix_;
+  int32_t *unix_;
+  Holdfast__Testing__V1__Presence__ChoiceCase choice_case;
+  union {
+    int32_t restrict_;
+    char *typeof_;
+  };
+  Holdfast__Testing__V1__Presence__NumberCase _number_case;
+  union {
+    int32_t number;
+  };
+  Holdfast__Testing__V1__Presence__TextCase _text_case;
+  union {
+    char *text;
+  };
+  Holdfast__Testing__V1__Presence__RawCase _raw_case;
+  union {
+    ProtobufCBinaryData raw;
+  };
+  Holdfast__Testing__V1__Presence__FlagCase _flag_case;
+  union {
+    protobuf_c_boolean flag;
+  };
+  Holdfast__Testing__V1__Presence__LevelCase _level_case;
+  union {
+    Holdfast__Testing__V1__Level level;
+  };
+  Holdfast__Testing__V1__Presence__OuterCase _outer_case;
+  union {
+    Holdfast__Testing__V1__Outer *outer;
+  };
+  Holdfast__Testing__V1__Presence__InnerCase _inner_case;
+  union {
+    Holdfast__Testing__V1__Presence *inner;
+  };
+  Holdfast__Testing__V1__Presence__LinuxCase _linux_case;
+  union {
+    double linux_;
+  };
+};
+#define HOLDFAST__TESTING__V1__PRESENCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&holdfast__testing__v1__presence__descriptor) \
+    , (char *)protobuf_c_empty_string, 0,NULL, HOLDFAST__TESTING__V1__PRESENCE__CHOICE__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___NUMBER__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___TEXT__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___RAW__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___FLAG__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___LEVEL__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___OUTER__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___INNER__NOT_SET, {0}, HOLDFAST__TESTING__V1__PRESENCE___LINUX__NOT_SET, {0} }
+
+
 struct  Holdfast__Testing__V1__AskRequest
 {
   ProtobufCMessage base;
@@ -650,6 +758,25 @@ Holdfast__Testing__V1__Outer *
 void   holdfast__testing__v1__outer__free_unpacked
                      (Holdfast__Testing__V1__Outer *message,
                       ProtobufCAllocator *allocator);
+/* Holdfast__Testing__V1__Presence methods */
+void   holdfast__testing__v1__presence__init
+                     (Holdfast__Testing__V1__Presence         *message);
+size_t holdfast__testing__v1__presence__get_packed_size
+                     (const Holdfast__Testing__V1__Presence   *message);
+size_t holdfast__testing__v1__presence__pack
+                     (const Holdfast__Testing__V1__Presence   *message,
+                      uint8_t             *out);
+size_t holdfast__testing__v1__presence__pack_to_buffer
+                     (const Holdfast__Testing__V1__Presence   *message,
+                      ProtobufCBuffer     *buffer);
+Holdfast__Testing__V1__Presence *
+       holdfast__testing__v1__presence__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   holdfast__testing__v1__presence__free_unpacked
+                     (Holdfast__Testing__V1__Presence *message,
+                      ProtobufCAllocator *allocator);
 /* Holdfast__Testing__V1__AskRequest methods */
 void   holdfast__testing__v1__ask_request__init
                      (Holdfast__Testing__V1__AskRequest         *message);
@@ -759,6 +886,9 @@ typedef void (*Holdfast__Testing__V1__Outer__Middle_Closure)
 typedef void (*Holdfast__Testing__V1__Outer_Closure)
                  (const Holdfast__Testing__V1__Outer *message,
                   void *closure_data);
+typedef void (*Holdfast__Testing__V1__Presence_Closure)
+                 (const Holdfast__Testing__V1__Presence *message,
+                  void *closure_data);
 typedef void (*Holdfast__Testing__V1__AskRequest_Closure)
                  (const Holdfast__Testing__V1__AskRequest *message,
                   void *closure_data);
@@ -853,6 +983,7 @@ extern const ProtobufCMessageDescriptor holdfast__testing__v1__egg__descriptor;
 extern const ProtobufCMessageDescriptor holdfast__testing__v1__outer__descriptor;
 extern const ProtobufCMessageDescriptor holdfast__testing__v1__outer__middle__descriptor;
 extern const ProtobufCMessageDescriptor holdfast__testing__v1__outer__middle__innermost__descriptor;
+extern const ProtobufCMessageDescriptor holdfast__testing__v1__presence__descriptor;
 extern const ProtobufCMessageDescriptor holdfast__testing__v1__ask_request__descriptor;
 extern const ProtobufCMessageDescriptor holdfast__testing__v1__ask_response__descriptor;
 extern const ProtobufCServiceDescriptor holdfast__testing__v1__talk__descriptor;

@@ -1339,6 +1339,194 @@ public struct Outer: Message {
   }
 }
 
+/// Fields that may be absent, whatever their value, and names that C has no room for.
+public struct Presence: Message {
+  public var number: Int32?
+  public var text: String?
+  public var raw: [UInt8]?
+  public var flag: Bool?
+  public var level: Level?
+  public var outer: Outer?
+  @Indirect public var inner: Presence?
+  public var base: String
+  public var unix: [Int32]
+  public var linux: Double?
+  public var choice: OneOf_Choice?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
+  /// Every field at its default.
+  public init() {
+    self.init(number: nil)
+  }
+
+  /// The fields given, the others at their defaults.
+  public init(
+    number: Int32? = nil,
+    text: String? = nil,
+    raw: [UInt8]? = nil,
+    flag: Bool? = nil,
+    level: Level? = nil,
+    outer: Outer? = nil,
+    inner: Presence? = nil,
+    base: String = "",
+    unix: [Int32] = [],
+    linux: Double? = nil,
+    choice: OneOf_Choice? = nil
+  ) {
+    self.number = number
+    self.text = text
+    self.raw = raw
+    self.flag = flag
+    self.level = level
+    self.outer = outer
+    self.inner = inner
+    self.base = base
+    self.unix = unix
+    self.linux = linux
+    self.choice = choice
+  }
+
+  /// What the oneof `choice` holds.
+  public enum OneOf_Choice: Sendable, Hashable {
+    case restrict(Int32)
+    case typeof(String)
+  }
+
+  /// protoc-c's struct of the message.
+  public typealias CStruct = Holdfast__Testing__V1__Presence
+  /// `holdfast.testing.v1.Presence`.
+  public static var fullName: String { "holdfast.testing.v1.Presence" }
+  /// What protobuf-c knows of the message.
+  nonisolated(unsafe) public static let cDescriptor = descriptorOfMessage(holdfast__testing__v1__presence__init)
+
+  /// Sets the C struct's fields.
+  @inlinable
+  public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
+    holdfast__testing__v1__presence__init(c)
+    if let value = self.number {
+      c.pointee._number_case = .init(rawValue: 1)
+      c.pointee.number = value
+    }
+    if let value = self.text {
+      c.pointee._text_case = .init(rawValue: 2)
+      c.pointee.text = try arena.string(value)
+    }
+    if let value = self.raw {
+      c.pointee._raw_case = .init(rawValue: 3)
+      c.pointee.raw = try arena.bytes(value)
+    }
+    if let value = self.flag {
+      c.pointee._flag_case = .init(rawValue: 4)
+      c.pointee.flag = value ? 1 : 0
+    }
+    if let value = self.level {
+      c.pointee._level_case = .init(rawValue: 5)
+      c.pointee.level = .init(rawValue: .init(truncatingIfNeeded: value.rawValue))
+    }
+    if let value = self.outer {
+      c.pointee._outer_case = .init(rawValue: 6)
+      c.pointee.outer = try arena.message(value)
+    }
+    if let value = self.inner {
+      c.pointee._inner_case = .init(rawValue: 7)
+      c.pointee.inner = try arena.message(value)
+    }
+    c.pointee.base_ = try arena.string(self.base)
+    c.pointee.n_unix_ = self.unix.count
+    c.pointee.unix_ = try arena.list(self.unix)
+    if let value = self.linux {
+      c.pointee._linux_case = .init(rawValue: 10)
+      c.pointee.linux_ = value
+    }
+    switch self.choice {
+    case .restrict(let value)?:
+      c.pointee.choice_case = .init(rawValue: 11)
+      c.pointee.restrict_ = value
+    case .typeof(let value)?:
+      c.pointee.choice_case = .init(rawValue: 12)
+      c.pointee.typeof_ = try arena.string(value)
+    case nil: break
+    }
+    try arena.unknownFields(self.unknownFields, of: c)
+  }
+
+  /// Takes the C struct's fields.
+  @inlinable
+  public init(reading c: UnsafePointer<CStruct>) {
+    self.number = c.pointee._number_case.rawValue == 1 ? c.pointee.number : nil
+    self.text = c.pointee._text_case.rawValue == 2 ? CFields.string(c.pointee.text) : nil
+    self.raw = c.pointee._raw_case.rawValue == 3 ? CFields.bytes(c.pointee.raw) : nil
+    self.flag = c.pointee._flag_case.rawValue == 4 ? c.pointee.flag != 0 : nil
+    self.level = c.pointee._level_case.rawValue == 5 ? Level(rawValue: .init(truncatingIfNeeded: c.pointee.level.rawValue)) : nil
+    self.outer = c.pointee._outer_case.rawValue == 6 ? CFields.present(c.pointee.outer) : nil
+    self.inner = c.pointee._inner_case.rawValue == 7 ? CFields.present(c.pointee.inner) : nil
+    self.base = CFields.string(c.pointee.base_)
+    self.unix = CFields.list(c.pointee.unix_, c.pointee.n_unix_)
+    self.linux = c.pointee._linux_case.rawValue == 10 ? c.pointee.linux_ : nil
+    switch c.pointee.choice_case.rawValue {
+    case 11: self.choice = .restrict(c.pointee.restrict_)
+    case 12: self.choice = .typeof(CFields.string(c.pointee.typeof_))
+    default: self.choice = nil
+    }
+    self.unknownFields = CFields.unknownFields(c)
+  }
+
+  /// Reads proto3's JSON.
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
+    self.init()
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
+      switch fields.name {
+      case "number": try fields.read(&self.number)
+      case "text": try fields.read(&self.text)
+      case "raw": try fields.read(&self.raw)
+      case "flag": try fields.read(&self.flag)
+      case "level": try fields.read(&self.level)
+      case "outer": try fields.read(&self.outer)
+      case "inner": try fields.read(&self.inner)
+      case "base": try fields.read(&self.base)
+      case "unix": try fields.list(&self.unix)
+      case "linux": try fields.read(&self.linux)
+      case "restrict":
+        if let value = try fields.member(Int32.self) {
+          try fields.claim("choice")
+          self.choice = .restrict(value)
+        }
+      case "typeof":
+        if let value = try fields.member(String.self) {
+          try fields.claim("choice")
+          self.choice = .typeof(value)
+        }
+      default: try fields.refuse()
+      }
+    }
+  }
+
+  /// Writes proto3's JSON.
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("number", self.number)
+      try out.field("text", self.text)
+      try out.field("raw", self.raw)
+      try out.field("flag", self.flag)
+      try out.field("level", self.level)
+      try out.field("outer", self.outer)
+      try out.field("inner", self.inner)
+      try out.field("base", self.base)
+      try out.list("unix", self.unix)
+      try out.field("linux", self.linux)
+      switch self.choice {
+      case .restrict(let value)?:
+        try out.member("restrict", value)
+      case .typeof(let value)?:
+        try out.member("typeof", value)
+      case nil: break
+      }
+    }
+  }
+}
+
 public struct AskRequest: Message {
   public var question: String
   /// Fields that the schema doesn't know.
@@ -1678,18 +1866,25 @@ extension FileSchema {
       b2xkZmFzdC50ZXN0aW5nX290aGVyLk5lYXJSBG5lYXIa0QEKBk1pZGRsZRJJCglpbm5lcm1vc3QYASABKAsyKy5o\
       b2xkZmFzdC50ZXN0aW5nLnYxLk91dGVyLk1pZGRsZS5Jbm5lcm1vc3RSCWlubmVybW9zdBp8CglJbm5lcm1vc3QS\
       NQoEYmFjaxgBIAEoCzIhLmhvbGRmYXN0LnRlc3RpbmcudjEuT3V0ZXIuTWlkZGxlUgRiYWNrEjgKBG1vb2QYAiAB\
-      KA4yJC5ob2xkZmFzdC50ZXN0aW5nX290aGVyLkRpc3RhbnQuTW9vZFIEbW9vZCIoCgpBc2tSZXF1ZXN0EhoKCHF1\
-      ZXN0aW9uGAEgASgJUghxdWVzdGlvbiJLCgtBc2tSZXNwb25zZRIWCgZhbnN3ZXIYASABKAlSBmFuc3dlchIkCgph\
-      dHRhY2htZW50GAIgASgMQgTg4BgBUgphdHRhY2htZW50KqcBCgVMZXZlbBIVChFMRVZFTF9VTlNQRUNJRklFRBAA\
-      Eg0KCUxFVkVMX0xPVxABEg8KC0xFVkVMX1NNQUxMEAESDgoKTEVWRUxfSElHSBAFEhgKC0xFVkVMX0JFTE9XEP//\
-      /////////wESCwoHTEVWRUxfMhAGEhEKDUxFVkVMX0RFRkFVTFQQBxIOCgpMRVZFTF9TRUxGEAgSCQoFT1RIRVIQ\
-      CRoCEAEylgMKBFRhbGsSTgoDQXNrEh8uaG9sZGZhc3QudGVzdGluZy52MS5Bc2tSZXF1ZXN0GiAuaG9sZGZhc3Qu\
-      dGVzdGluZy52MS5Bc2tSZXNwb25zZSIE4OAYARJOCgdDb2xsZWN0Eh8uaG9sZGZhc3QudGVzdGluZy52MS5Bc2tS\
-      ZXF1ZXN0GiAuaG9sZGZhc3QudGVzdGluZy52MS5Bc2tSZXNwb25zZSgBEk0KBkV4cGFuZBIfLmhvbGRmYXN0LnRl\
-      c3RpbmcudjEuQXNrUmVxdWVzdBogLmhvbGRmYXN0LnRlc3RpbmcudjEuQXNrUmVzcG9uc2UwARJRCghDb252ZXJz\
-      ZRIfLmhvbGRmYXN0LnRlc3RpbmcudjEuQXNrUmVxdWVzdBogLmhvbGRmYXN0LnRlc3RpbmcudjEuQXNrUmVzcG9u\
-      c2UoATABEkwKC0Rlc2NyaXB0aW9uEh8uaG9sZGZhc3QudGVzdGluZy52MS5Bc2tSZXF1ZXN0GhwuaG9sZGZhc3Qu\
-      dGVzdGluZ19vdGhlci5OZWFyQgO6AgBiBnByb3RvMw==\
+      KA4yJC5ob2xkZmFzdC50ZXN0aW5nX290aGVyLkRpc3RhbnQuTW9vZFIEbW9vZCLqAwoIUHJlc2VuY2USGwoGbnVt\
+      YmVyGAEgASgFSAFSBm51bWJlcogBARIXCgR0ZXh0GAIgASgJSAJSBHRleHSIAQESFQoDcmF3GAMgASgMSANSA3Jh\
+      d4gBARIXCgRmbGFnGAQgASgISARSBGZsYWeIAQESNQoFbGV2ZWwYBSABKA4yGi5ob2xkZmFzdC50ZXN0aW5nLnYx\
+      LkxldmVsSAVSBWxldmVsiAEBEjUKBW91dGVyGAYgASgLMhouaG9sZGZhc3QudGVzdGluZy52MS5PdXRlckgGUgVv\
+      dXRlcogBARI4CgVpbm5lchgHIAEoCzIdLmhvbGRmYXN0LnRlc3RpbmcudjEuUHJlc2VuY2VIB1IFaW5uZXKIAQES\
+      EgoEYmFzZRgIIAEoCVIEYmFzZRISCgR1bml4GAkgAygFUgR1bml4EhkKBWxpbnV4GAogASgBSAhSBWxpbnV4iAEB\
+      EhwKCHJlc3RyaWN0GAsgASgFSABSCHJlc3RyaWN0EhgKBnR5cGVvZhgMIAEoCUgAUgZ0eXBlb2ZCCAoGY2hvaWNl\
+      QgkKB19udW1iZXJCBwoFX3RleHRCBgoEX3Jhd0IHCgVfZmxhZ0IICgZfbGV2ZWxCCAoGX291dGVyQggKBl9pbm5l\
+      ckIICgZfbGludXgiKAoKQXNrUmVxdWVzdBIaCghxdWVzdGlvbhgBIAEoCVIIcXVlc3Rpb24iSwoLQXNrUmVzcG9u\
+      c2USFgoGYW5zd2VyGAEgASgJUgZhbnN3ZXISJAoKYXR0YWNobWVudBgCIAEoDEIE4OAYAVIKYXR0YWNobWVudCqn\
+      AQoFTGV2ZWwSFQoRTEVWRUxfVU5TUEVDSUZJRUQQABINCglMRVZFTF9MT1cQARIPCgtMRVZFTF9TTUFMTBABEg4K\
+      CkxFVkVMX0hJR0gQBRIYCgtMRVZFTF9CRUxPVxD///////////8BEgsKB0xFVkVMXzIQBhIRCg1MRVZFTF9ERUZB\
+      VUxUEAcSDgoKTEVWRUxfU0VMRhAIEgkKBU9USEVSEAkaAhABMpYDCgRUYWxrEk4KA0FzaxIfLmhvbGRmYXN0LnRl\
+      c3RpbmcudjEuQXNrUmVxdWVzdBogLmhvbGRmYXN0LnRlc3RpbmcudjEuQXNrUmVzcG9uc2UiBODgGAESTgoHQ29s\
+      bGVjdBIfLmhvbGRmYXN0LnRlc3RpbmcudjEuQXNrUmVxdWVzdBogLmhvbGRmYXN0LnRlc3RpbmcudjEuQXNrUmVz\
+      cG9uc2UoARJNCgZFeHBhbmQSHy5ob2xkZmFzdC50ZXN0aW5nLnYxLkFza1JlcXVlc3QaIC5ob2xkZmFzdC50ZXN0\
+      aW5nLnYxLkFza1Jlc3BvbnNlMAESUQoIQ29udmVyc2USHy5ob2xkZmFzdC50ZXN0aW5nLnYxLkFza1JlcXVlc3Qa\
+      IC5ob2xkZmFzdC50ZXN0aW5nLnYxLkFza1Jlc3BvbnNlKAEwARJMCgtEZXNjcmlwdGlvbhIfLmhvbGRmYXN0LnRl\
+      c3RpbmcudjEuQXNrUmVxdWVzdBocLmhvbGRmYXN0LnRlc3Rpbmdfb3RoZXIuTmVhckIDugIAYgZwcm90bzM=\
 
       """)
 }
