@@ -144,7 +144,8 @@ extension DynamicSchema {
     return number
   }
 
-  private func integer<Value: FixedWidthInteger>(_ node: JSONValue, _ path: String) throws -> Value {
+  private func integer<Value: FixedWidthInteger>(_ node: JSONValue, _ path: String) throws -> Value
+  {
     let value: Value? =
       switch node {
       case .number(let text), .string(let text):
