@@ -6,7 +6,8 @@ import StoreModel
 /// Puts the bytes of one part of a chunk together as they come from a node, and checks every block
 /// before any of it is handed on.
 ///
-/// A whole chunk must also match the checksum in its manifest. What comes may begin and end a block
+/// A whole chunk must also match the checksum in its manifest; a part of one is compared to the node's
+/// own checksums of its blocks alone, which find damage but no lie. What comes may begin and end a block
 /// early or late, as nodes send whole blocks; the buffers that come out hold the wanted bytes alone.
 struct PartAssembler {
   /// What is wrong with what came.
