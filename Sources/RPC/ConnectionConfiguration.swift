@@ -15,6 +15,9 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   public var callWindowBytes = 4 << 20
   /// The same for all calls of a connection together.
   public var connectionWindowBytes = 64 << 20
+  /// Bytes of messages that have begun and aren't whole, of all calls of a connection together. Credit
+  /// doesn't bound these, as any message must be able to end; a call that goes beyond it fails.
+  public var maxUnfinishedBytes = 256 << 20
   /// How long a client waits for a connection, its preface included.
   public var connectTimeout: Duration = .seconds(5)
   /// How long nothing may come in while calls are under way before a ping is sent; twice that and the

@@ -11,9 +11,9 @@ struct Peer {
 
   init(
     _ role: ConnectionRole, settings: PeerSettings = PeerSettings(),
-    remote: PeerSettings = PeerSettings()
+    remote: PeerSettings = PeerSettings(), maxUnfinished: UInt64 = 256 << 20
   ) throws(ConnectionFailure) {
-    machine = ConnectionMachine(role: role, settings: settings)
+    machine = ConnectionMachine(role: role, settings: settings, maxUnfinished: maxUnfinished)
     decoder = FrameDecoder(settings: settings)
     _ = try feed(remote.preface)
   }
@@ -40,9 +40,10 @@ struct Peer {
   /// A client with `count` calls, or a server that was sent them.
   static func with(
     calls count: Int, _ role: ConnectionRole, settings: PeerSettings = PeerSettings(),
-    remote: PeerSettings = PeerSettings()
+    remote: PeerSettings = PeerSettings(), maxUnfinished: UInt64 = 256 << 20
   ) throws(ConnectionFailure) -> Peer {
-    var peer = try Peer(role, settings: settings, remote: remote)
+    var peer = try Peer(
+      role, settings: settings, remote: remote, maxUnfinished: maxUnfinished)
     for number in 0..<count {
       let id = UInt32(2 * number + 1)
       if role == .client {

@@ -99,7 +99,9 @@ final class Connection: ByteHandler, Sendable {
     let settings = PeerSettings(configuration)
     let now = time.now
     var state = State(
-      machine: ConnectionMachine(role: role, settings: settings),
+      machine: ConnectionMachine(
+        role: role, settings: settings,
+        maxUnfinished: UInt64(max(configuration.maxUnfinishedBytes, 0))),
       decoder: FrameDecoder(settings: settings), lastReceived: now, began: now)
     state.outbox.tail = settings.preface
     state.isFlushWanted = true

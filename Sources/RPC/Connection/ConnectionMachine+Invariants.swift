@@ -5,6 +5,7 @@ extension ConnectionMachine {
   /// every call.
   func checkInvariants() {
     var held: UInt64 = 0
+    var begun: UInt64 = 0
     for (id, call) in calls {
       precondition(id % 2 == 1 && id <= lastID, "an open call's id was used")
       precondition(call.incoming.held <= call.incoming.received, "held was received")
@@ -15,7 +16,10 @@ extension ConnectionMachine {
       precondition(
         UInt64(call.assembly.message.body.count) <= local.maxBody, "a body within its limit")
       held += call.incoming.held
+      begun += call.assembly.message.cost
     }
+    precondition(begun == unfinished, "what isn't whole is counted")
+    precondition(unfinished <= maxUnfinished, "messages that aren't whole within their budget")
     precondition(held <= incoming.held, "what calls hold, the connection holds")
     precondition(incoming.held <= incoming.received, "held was received")
     precondition(incoming.received <= incoming.limit, "no credit is exceeded")

@@ -1,45 +1,5 @@
 internal import NIOCore
 
-/// Which end of a connection this is.
-enum ConnectionRole: Sendable, Hashable {
-  /// Connected, and makes calls.
-  case client
-  /// Accepted, and answers them.
-  case server
-}
-
-/// What must happen because something came in.
-enum ConnectionAction: Sendable, Hashable {
-  case nothing
-  /// The peer's preface came: frames may be sent.
-  case ready
-  /// Server: run a handler; when `message` or `isEnded` is there, they came with the call.
-  case open(UInt32, CallOpening, message: InboundMessage?, isEnded: Bool)
-  /// Server: answer a CALL that opened nothing.
-  case reject(UInt32, CallEnding, isRefusal: Bool)
-  /// Client: the response metadata came.
-  case head(UInt32, Metadata)
-  /// A message came, the peer's last one came, or both.
-  case message(UInt32, InboundMessage?, isEnded: Bool)
-  /// Client: the call is over; the last response may have come with its end.
-  case end(UInt32, CallEnding, InboundMessage?)
-  /// Client: the server never began the call.
-  case refused(UInt32, CallEnding)
-  /// Server: the client wants no more of the call.
-  case cancelled(UInt32, CallEnding)
-  /// The peer broke a rule of the call, which is over: say so with END or CANCEL (`isOver`: the peer's
-  /// own END was the fault, so don't).
-  case callFailed(UInt32, CallEnding, isOver: Bool)
-  /// There is more credit: what waits may go.
-  case creditGrew
-  /// Answer a ping.
-  case pong(UInt64)
-  /// Client: no new calls here; these were surely not begun.
-  case goAway(CallEnding, notBegun: [UInt32])
-  /// The peer closes the connection because of this.
-  case peerFailed(CallEnding)
-}
-
 /// One connection's calls, credit and rules: what came in goes in, what must happen comes out. Knows no
 /// I/O and no clock.
 ///
@@ -66,8 +26,12 @@ struct ConnectionMachine {
   let local: PeerSettings
   /// What the peer takes; nil until its preface came.
   private(set) var remote: PeerSettings?
+  /// The most that messages which aren't whole may cost together.
+  let maxUnfinished: UInt64
   /// Open calls.
-  var calls: [UInt32: CallState] = [:]
+  private(set) var calls: [UInt32: CallState] = [:]
+  /// What the messages that aren't whole cost together.
+  private(set) var unfinished: UInt64 = 0
   /// Client: the last id used. Server: the largest seen.
   private(set) var lastID: UInt32 = 0
   /// Server: handlers that run, those of cancelled calls among them.
@@ -92,9 +56,10 @@ struct ConnectionMachine {
   /// How many pings may come too early before the connection ends.
   static let maxEarlyPings = 16
 
-  init(role: ConnectionRole, settings: PeerSettings) {
+  init(role: ConnectionRole, settings: PeerSettings, maxUnfinished: UInt64 = 256 << 20) {
     self.role = role
     local = settings
+    self.maxUnfinished = maxUnfinished
     incoming = IncomingCredit(window: settings.connectionWindow)
   }
 }
@@ -228,9 +193,9 @@ extension ConnectionMachine {
     }
     if header.flags.contains(.message) || header.flags.contains(.endStream) || header.type == .body
     {
-      let fault = try calls.values[index].assembly.add(header, message: message, limits: local)
+      let fault = try assemble(header, message: message, of: index)
       if let fault {
-        calls.remove(at: index)
+        forget(at: index)
         return .callFailed(id, fault, isOver: ending != nil)
       }
     }
@@ -239,6 +204,20 @@ extension ConnectionMachine {
       return .nothing
     }
     return finishFrame(header, ending: ending)
+  }
+
+  /// A frame's part of a message; nil, or the reason why the call has to end: the message is too large, or
+  /// too many are begun.
+  private mutating func assemble(
+    _ header: FrameHeader, message: ByteBuffer, of index: Dictionary<UInt32, CallState>.Index
+  ) throws(ConnectionFailure) -> CallEnding? {
+    let before = calls.values[index].assembly.message.cost
+    let fault = try calls.values[index].assembly.add(header, message: message, limits: local)
+    unfinished += calls.values[index].assembly.message.cost - before
+    guard fault == nil, unfinished > maxUnfinished else { return fault }
+    return CallEnding(
+      code: .resourceExhausted,
+      message: "the connection's unfinished messages have more than \(maxUnfinished) bytes")
   }
 
   private mutating func received(body bytes: ByteBuffer, isLast: Bool) -> ConnectionAction {
@@ -259,11 +238,12 @@ extension ConnectionMachine {
     guard let index = calls.index(forKey: id) else { return .nothing }
     let message = calls.values[index].assembly.finishFrame(header)
     if let message {
+      unfinished -= message.cost
       incoming.hold(message.cost)
       calls.values[index].incoming.hold(message.cost)
     }
     if let ending {
-      calls.remove(at: index)
+      forget(at: index)
       return .end(id, ending, message)
     }
     let isEnded = header.flags.contains(.endStream)
@@ -286,7 +266,7 @@ extension ConnectionMachine {
     do throws(Undecodable) {
       return .head(header.stream, try Metadata(decodingHead: meta))
     } catch {
-      calls.remove(at: index)
+      forget(at: index)
       let ending = CallEnding(code: .internal, message: "the response metadata isn't decodable")
       return .callFailed(header.stream, ending, isOver: false)
     }
@@ -301,7 +281,7 @@ extension ConnectionMachine {
     do throws(Undecodable) {
       ending = try CallEnding(decoding: meta)
     } catch {
-      calls.remove(at: index)
+      forget(at: index)
       let ending = CallEnding(code: .internal, message: "the call's end isn't decodable")
       return .callFailed(id, ending, isOver: true)
     }
@@ -309,7 +289,7 @@ extension ConnectionMachine {
       return try receivedMessage(header, message: message, ending: ending)
     }
     let isCut = calls.values[index].assembly.phase != .idle
-    calls.remove(at: index)
+    forget(at: index)
     if isCut && ending.code == .ok {
       let ending = CallEnding(code: .dataLoss, message: "the call ended inside a message")
       return .callFailed(id, ending, isOver: true)
@@ -321,7 +301,7 @@ extension ConnectionMachine {
     _ header: FrameHeader, meta: ByteBuffer
   ) throws(ConnectionFailure) -> ConnectionAction {
     guard let index = try openCall(header) else { return .nothing }
-    calls.remove(at: index)
+    forget(at: index)
     let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .unavailable)
     return .refused(header.stream, ending)
   }
@@ -330,7 +310,7 @@ extension ConnectionMachine {
     _ header: FrameHeader, meta: ByteBuffer
   ) throws(ConnectionFailure) -> ConnectionAction {
     guard let index = try openCall(header) else { return .nothing }
-    calls.remove(at: index)
+    forget(at: index)
     let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .cancelled)
     return .cancelled(header.stream, ending)
   }
@@ -369,7 +349,7 @@ extension ConnectionMachine {
     goAwayLast = last
     isDraining = true
     let notBegun = calls.keys.filter { $0 > last }.sorted()
-    for id in notBegun { calls[id] = nil }
+    for id in notBegun { _ = closeCall(id) }
     let ending = (try? CallEnding(decoding: meta)) ?? CallEnding()
     return .goAway(ending, notBegun: notBegun)
   }
@@ -407,13 +387,21 @@ extension ConnectionMachine {
     calls.values[index].outgoing.send(header.cost)
     outgoing.send(header.cost)
     if header.flags.contains(.endStream) { calls.values[index].isLocalEnded = true }
-    if header.type == .end { calls.remove(at: index) }
+    if header.type == .end { forget(at: index) }
   }
 
   /// The call is over at this side's wish (END without a message, REFUSE or CANCEL is sent); false when
   /// it was over.
   mutating func closeCall(_ id: UInt32) -> Bool {
-    calls.removeValue(forKey: id) != nil
+    guard let index = calls.index(forKey: id) else { return false }
+    forget(at: index)
+    return true
+  }
+
+  /// The books are closed on a call, and on a message of it that isn't whole.
+  private mutating func forget(at index: Dictionary<UInt32, CallState>.Index) {
+    unfinished -= calls.values[index].assembly.message.cost
+    calls.remove(at: index)
   }
 
   /// The application took a message of a call, or it was dropped: its credit may go back.
