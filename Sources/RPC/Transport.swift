@@ -30,7 +30,7 @@ public protocol ByteListener: Sendable {
   var address: Address { get }
   /// The next connection; nil once it is closed.
   func accept() async throws -> (any ByteConnection)?
-  /// Accepts no more; `accept` returns nil.
+  /// Accepts no more; `accept` returns nil once the address is free again. Returns at once.
   func close()
 }
 

@@ -9,6 +9,7 @@ final class Arrivals: Sendable {
   private struct State {
     var waiting = Deque<SocketConnection>()
     var accepter: CheckedContinuation<SocketConnection?, any Error>?
+    var isRefusing = false
     var isClosed = false
   }
   private let state = Mutex(State())
@@ -21,7 +22,7 @@ final class Arrivals: Sendable {
       case accepted(CheckedContinuation<SocketConnection?, any Error>)
     }
     let outcome: Outcome = state.withLock { state in
-      if state.isClosed || state.waiting.count >= Self.maxWaiting { return .refused }
+      if state.isRefusing || state.waiting.count >= Self.maxWaiting { return .refused }
       if let accepter = state.accepter.take() { return .accepted(accepter) }
       state.waiting.append(connection)
       return .kept
@@ -54,14 +55,23 @@ final class Arrivals: Sendable {
     }
   }
 
-  /// Closes what waits and what is still to come.
-  func close() {
-    let (waiting, accepter) = state.withLock { state in
-      state.isClosed = true
+  /// Closes what waits and what is still to come; whoever accepts goes on waiting for `close`.
+  func refuse() {
+    let waiting = state.withLock { state in
+      state.isRefusing = true
       defer { state.waiting = [] }
-      return (state.waiting, state.accepter.take())
+      return state.waiting
     }
     for connection in waiting { connection.close() }
+  }
+
+  /// Nothing comes any more: whoever accepts is told.
+  func close() {
+    refuse()
+    let accepter = state.withLock { state in
+      state.isClosed = true
+      return state.accepter.take()
+    }
     accepter?.resume(returning: nil)
   }
 }

@@ -28,7 +28,8 @@ final class SocketListener: ByteListener {
   }
 
   func close() {
-    arrivals.close()
+    // Whoever accepts hears of the end when the socket is closed: then its address is free again.
+    arrivals.refuse()
     file?.remove()
     channel.close(promise: nil)
   }

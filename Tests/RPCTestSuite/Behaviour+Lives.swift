@@ -102,7 +102,9 @@ extension Behaviour {
     _ transport: any Transport, _ address: Address
   ) async throws -> Address {
     let listener = try await transport.listen(on: address)
-    defer { listener.close() }
+    listener.close()
+    // It is free when the listener says that nothing comes any more.
+    while try await listener.accept() != nil {}
     return listener.address
   }
 
