@@ -67,6 +67,8 @@ let package = Package(
     .plugin(name: "Generate", targets: ["Generate"]),
     // For the nested package Tests/Fuzz alone.
     .library(name: "_TestSchemas", targets: ["TestSchemas"]),
+    .library(
+      name: "_ChunkStore", targets: ["ChunkStore", "SeededExecution", "StoreModel", "Checksum"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -113,7 +115,9 @@ let package = Package(
     room("StoreProtocol", ["Schema", "CSchemas", "CProtobufC", "RPC", "StoreModel"]),
     room("StoreModel", []),
     room("Checksum", ["CISAL", nioCore]),
-    room("ChunkStore", ["StoreModel", "Checksum", nioCore]),
+    .target(name: "CDisk"),
+    room("SeededExecution", []),
+    room("ChunkStore", ["StoreModel", "Checksum", "CDisk", nioCore]),
     room("MetadataStore", ["StoreModel", grdb]),
     room(
       "DirectoryServer", ["StoreProtocol", "StoreModel", "MetadataStore", "RPC", "Schema", logging]),
@@ -130,7 +134,7 @@ let package = Package(
       "Simulation",
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "Checksum", "MetadataStore",
-        "RPC", "StoreModel", "StoreProtocol", nioCore, logging,
+        "RPC", "SeededExecution", "StoreModel", "StoreProtocol", nioCore, logging,
       ]),
     program(
       "holdfast",
@@ -148,8 +152,8 @@ let package = Package(
     program(
       "holdfast-bench",
       [
-        "CYardsticks", "CProtobufC", "RPC", "RPCNIO", "Schema", "StoreClient", "StoreModel",
-        nioCore,
+        "CYardsticks", "CProtobufC", "Checksum", "ChunkStore", "RPC", "RPCNIO", "Schema",
+        "StoreClient", "StoreModel", nioCore,
         logging,
       ], path: "Tests/Bench/HoldfastBench"),
 
@@ -190,7 +194,8 @@ let package = Package(
       "RPCServicesTests",
       ["RPC", "RPCServices", "RPCTestSuite", "Schema", "StoreProtocol", nioCore]),
     tests("StoreModelTests", ["StoreModel"]),
-    tests("ChunkStoreTests", ["ChunkStore", "StoreModel", "Checksum", nioCore]),
+    tests(
+      "ChunkStoreTests", ["ChunkStore", "SeededExecution", "StoreModel", "Checksum", nioCore]),
     tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),
     tests(
       "DirectoryServerTests",
@@ -206,7 +211,9 @@ let package = Package(
       [
         "StoreClient", "StoreProtocol", "StoreModel", "Checksum", "Schema", "RPC", nioCore, logging,
       ]),
-    tests("SimulationTests", ["Simulation", "StoreClient", "StoreModel", "RPC", nioCore]),
+    tests(
+      "SimulationTests",
+      ["Simulation", "SeededExecution", "StoreClient", "StoreModel", "RPC", nioCore]),
     tests("EndToEndTests", ["RPC", "RPCServices", "RPCTestSuite", "StoreModel", "holdfast"]),
     tests("TidyTests", []),
   ]

@@ -1,4 +1,5 @@
 import Dispatch
+import StoreModel
 import Synchronization
 
 #if canImport(Glibc)
@@ -62,6 +63,20 @@ final class BlockingThreads: Sendable {
       }
     }
     return try result.get()
+  }
+
+  /// Begins a job on one of the threads, to be waited for later.
+  func start(_ job: @escaping @Sendable () throws(StoreError) -> Void) -> BlockingOperation {
+    let operation = BlockingOperation()
+    enqueue {
+      do throws(StoreError) {
+        try job()
+        operation.end(nil)
+      } catch {
+        operation.end(error)
+      }
+    }
+    return operation
   }
 
   /// Puts a job into the queue, and starts a thread where all are busy.
@@ -132,5 +147,38 @@ final class BlockingThreads: Sendable {
       state.taken = 0
     }
     return job
+  }
+}
+
+/// A job that blocks a thread while its owner does something else.
+final class BlockingOperation: DiskOperation {
+  private enum State {
+    case running
+    case awaited(CheckedContinuation<StoreError?, Never>)
+    case ended(StoreError?)
+  }
+
+  private let state = Mutex(State.running)
+
+  func finish() async throws(StoreError) {
+    let error = await withCheckedContinuation { continuation in
+      let ended = state.withLock { state -> StoreError?? in
+        if case .ended(let error) = state { return .some(error) }
+        state = .awaited(continuation)
+        return nil
+      }
+      if let ended { continuation.resume(returning: ended) }
+    }
+    if let error { throw error }
+  }
+
+  /// Tells its owner how it went.
+  fileprivate func end(_ error: StoreError?) {
+    let waiting = state.withLock { state -> CheckedContinuation<StoreError?, Never>? in
+      defer { state = .ended(error) }
+      guard case .awaited(let continuation) = state else { return nil }
+      return continuation
+    }
+    waiting?.resume(returning: error)
   }
 }

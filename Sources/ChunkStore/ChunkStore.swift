@@ -14,8 +14,12 @@ package protocol ChunkStore: Sendable {
   var node: NodeID { get }
   /// The cluster that the data belongs to; empty until `join`.
   var cluster: String { get async }
-  /// What opening the store found damaged or foreign.
-  var problems: [ChunkStoreProblem] { get }
+  /// What was found wrong with the data directory, by opening it and since, and was not taken before.
+  func takeProblems() async -> [ChunkStoreProblem]
+  /// Chunks that are damaged, or in a part of the disk that failed: wanted from other replicas.
+  func chunksAtRisk() async -> [ChunkID]
+  /// Looks after what is stored until the task is cancelled: gives room back, seals, compacts, verifies.
+  func run() async
 
   /// Binds the data to a cluster for good; durable when it returns.
   ///
@@ -43,7 +47,8 @@ package protocol ChunkStore: Sendable {
   /// - Throws: `notFound`.
   func delete(_ id: ChunkID) async throws
 
-  /// The chunks after `id` in the order of their ids, without damaged ones.
+  /// The chunks after `id` in the order of their ids, without damaged ones. Those that are stored while
+  /// somebody goes from page to page may be missing in it.
   ///
   /// - Parameters:
   ///   - id: where the page before ended; nil: from the first.
@@ -158,7 +163,7 @@ package struct VerifiedBlocks: Sendable {
   }
 }
 
-/// Something that was wrong with the data directory when the store opened.
+/// Something that was found wrong with a data directory.
 package struct ChunkStoreProblem: Sendable, Hashable {
   /// Where it was found.
   package var path: String

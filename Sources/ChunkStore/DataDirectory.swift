@@ -5,8 +5,9 @@ import StoreModel
 /// Whose data a directory holds: its `format` file, of a few lines of text that people can read.
 ///
 /// ```
-/// holdfast chunks 1
+/// holdfast chunks 2
 /// node 0123456789abcdef
+/// disk fedcba9876543210
 /// cluster NAME
 /// checksum 89abcdef
 /// ```
@@ -16,6 +17,8 @@ import StoreModel
 struct DataDirectory: Sendable, Hashable {
   /// The node's own number.
   var node: NodeID
+  /// The directory's own number, never 0: a node may have several.
+  var disk: UInt64
   /// The cluster that the data belongs to; empty: none yet.
   var cluster: String
 
@@ -24,57 +27,63 @@ struct DataDirectory: Sendable, Hashable {
   /// The most bytes a cluster's name may have.
   static let maxClusterBytes = 256
   /// What a directory may hold without being somebody else's.
-  private static let harmless: Set<String> = [ChunkPaths.lock, temporary, "lost+found"]
+  private static let harmless: Set<String> = [StorePaths.lock, temporary, "lost+found"]
   private static let title = "holdfast chunks "
-  private static let version = 1
+  private static let version = 2
 
   /// Reads whose data it is; on an empty directory draws a number and writes it down.
   ///
   /// - Throws: `preconditionFailed` when the directory is not empty and none of ours, or of a newer
   ///   format; `dataLoss` when its format file is damaged.
   static func open(
-    on disk: any Disk, drawNode: () -> NodeID
+    on disk: any Disk, drawNode: () -> NodeID, drawDisk: () -> UInt64
   ) async throws(StoreError) -> DataDirectory {
+    if let known = try await read(on: disk) { return known }
+    let fresh = DataDirectory(node: drawNode(), disk: drawDisk(), cluster: "")
+    try await fresh.write(on: disk)
+    return fresh
+  }
+
+  /// Reads whose data it is; nil for an empty directory.
+  ///
+  /// - Throws: what `open` throws.
+  static func read(on disk: any Disk) async throws(StoreError) -> DataDirectory? {
     let names = try await disk.list("").map(\.name)
-    guard names.contains(ChunkPaths.format) else {
+    guard names.contains(StorePaths.format) else {
       if let foreign = names.first(where: { !harmless.contains($0) }) {
         throw StoreError(
           .preconditionFailed,
           "the data directory has no format file but holds '\(foreign)': "
             + "it is not Holdfast's; give an empty directory")
       }
-      let fresh = DataDirectory(node: drawNode(), cluster: "")
-      try await fresh.write(on: disk)
-      return fresh
+      return nil
     }
-    let file = try await disk.read(ChunkPaths.format, at: 0, length: 4_096)
+    let file = try await disk.read(StorePaths.format, at: 0, length: 4_096)
     return try DataDirectory(parsing: String(buffer: file.bytes))
   }
 
   /// Writes the format file; durable when it returns.
   func write(on disk: any Disk) async throws(StoreError) {
     let bytes = Array(text.utf8)
-    let buffer = DiskBuffer(capacity: bytes.count)
-    buffer.bytes.copyBytes(from: bytes)
-    do throws(StoreError) {
-      try await disk.remove(DataDirectory.temporary)
-    } catch {
-      guard error.code == .notFound else { throw error }
-    }
+    try await disk.removeIfThere(DataDirectory.temporary)
     try await disk.publish(
-      buffer, bytes: bytes.count, through: DataDirectory.temporary, as: ChunkPaths.format)
+      DiskBuffer(copying: bytes), bytes: bytes.count, through: DataDirectory.temporary,
+      as: StorePaths.format)
     try await disk.sync(directory: "")
   }
 
   /// The file's text.
   var text: String {
-    let lines = "\(DataDirectory.title)\(DataDirectory.version)\nnode \(node)\ncluster \(cluster)\n"
+    let lines =
+      "\(DataDirectory.title)\(DataDirectory.version)\nnode \(node)\n"
+      + "disk \(NodeID(disk))\ncluster \(cluster)\n"
     return lines + "checksum \(DataDirectory.checksum(of: lines))\n"
   }
 
   /// Describes a directory.
-  init(node: NodeID, cluster: String) {
+  init(node: NodeID, disk: UInt64, cluster: String) {
     self.node = node
+    self.disk = disk
     self.cluster = cluster
   }
 
@@ -91,17 +100,25 @@ struct DataDirectory: Sendable, Hashable {
         "the data directory has format \(version), this program knows up to "
           + "\(DataDirectory.version): use a newer program")
     }
+    if version == 1 {
+      throw StoreError(
+        .preconditionFailed,
+        "the data directory has format 1 (a file for each chunk), which only earlier programs read: "
+          + "start with an empty directory and store the files anew")
+    }
     guard
-      version == DataDirectory.version, lines.count == 5, lines[4].isEmpty,
+      version == DataDirectory.version, lines.count == 6, lines[5].isEmpty,
       let node = DataDirectory.value(of: "node", in: lines[1]),
       let number = UInt64(node, radix: 16), number != 0,
-      let cluster = DataDirectory.value(of: "cluster", in: lines[2]),
-      let checksum = DataDirectory.value(of: "checksum", in: lines[3]),
-      checksum == DataDirectory.checksum(of: lines[..<3].joined(separator: "\n") + "\n")
+      let disk = DataDirectory.value(of: "disk", in: lines[2]),
+      let diskNumber = UInt64(disk, radix: 16), diskNumber != 0,
+      let cluster = DataDirectory.value(of: "cluster", in: lines[3]),
+      let checksum = DataDirectory.value(of: "checksum", in: lines[4]),
+      checksum == DataDirectory.checksum(of: lines[..<4].joined(separator: "\n") + "\n")
     else {
       throw StoreError(.dataLoss, "the data directory's format file is damaged")
     }
-    self.init(node: NodeID(number), cluster: String(cluster))
+    self.init(node: NodeID(number), disk: diskNumber, cluster: String(cluster))
   }
 
   /// Checks a cluster's name.
@@ -122,7 +139,7 @@ struct DataDirectory: Sendable, Hashable {
   }
 
   /// The checksum of these lines in hexadecimal.
-  private static func checksum(of lines: String) -> String {
+  static func checksum(of lines: String) -> String {
     let digits = String(CRC32C.checksum(of: Array(lines.utf8)), radix: 16)
     return String(repeating: "0", count: 8 - digits.count) + digits
   }

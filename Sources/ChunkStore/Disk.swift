@@ -4,7 +4,7 @@ package import StoreModel
 /// A directory on a disk, as a store sees it: given to it, so that a simulation can give its own.
 ///
 /// Paths are relative to that directory, with `/` between their parts. Nothing outlives a power cut
-/// before it was synced: a file's bytes by `DiskFile.sync`, a name by `sync(directory:)` of the
+/// before it was synced: a file's bytes by `DiskFile.writeAndSync`, a name by `sync(directory:)` of the
 /// directory that holds it. A sync that failed proves nothing, whatever a later one says.
 ///
 /// The errors' codes: `notFound` for a path that is not there, `alreadyExists`, `resourceExhausted` for
@@ -23,6 +23,9 @@ package protocol Disk: Sendable {
     -> any DiskFile
   /// Opens a file for reading.
   func open(_ path: String) async throws(StoreError) -> any DiskFile
+  /// Opens a file for writing, past the page cache where that is possible: writes are then in whole
+  /// `DiskBuffer.alignment` units.
+  func openForWriting(_ path: String) async throws(StoreError) -> any DiskFile
   /// Gives a file another name; replaces what is there.
   func rename(_ source: String, to target: String) async throws(StoreError)
   /// Removes a file.
@@ -47,16 +50,49 @@ package protocol Disk: Sendable {
   ) async throws(StoreError)
 }
 
-/// An open file.
+/// An open file. It is closed when nobody holds it any more.
 package protocol DiskFile: Sendable {
-  /// Writes a part of the buffer at an offset of the file. The buffer must be left alone meanwhile.
-  func write(_ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int) async throws(StoreError)
+  /// Begins to write a part of the buffer at an offset of the file, and returns at once. The buffer must
+  /// be left alone until the write was waited for.
+  func beginWrite(_ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int) -> any DiskOperation
+  /// Writes parts of buffers, one after the other, and then makes them, and all that was written to the
+  /// file before, durable. After a failure nothing is known of what was written since the last sync.
+  func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError)
   /// Reads; less than asked for only at the file's end.
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead
-  /// Makes the bytes durable. After a failure nothing is known of what was written.
-  func sync() async throws(StoreError)
-  /// Closes it.
+  /// Makes the file so long, if it is shorter, with room for all of it set aside where the disk can.
+  ///
+  /// - Throws: `resourceExhausted`, `internal`.
+  func reserve(_ bytes: Int) async throws(StoreError)
+  /// Sets the file's length; durable after the next sync.
+  func truncate(to bytes: Int) async throws(StoreError)
+  /// Gives the room of a range back, which then reads as zeros. Does nothing where the disk can't.
+  func punch(_ range: Range<Int>) async throws(StoreError)
+  /// Closes it; harmless when it is closed.
   func close() async
+}
+
+/// A part of a buffer that is to be written.
+package struct DiskWrite: Sendable {
+  /// The memory.
+  package var buffer: DiskBuffer
+  /// Which part of it.
+  package var range: Range<Int>
+  /// Where in the file.
+  package var offset: Int
+
+  /// Describes a write.
+  package init(_ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int) {
+    self.buffer = buffer
+    self.range = range
+    self.offset = offset
+  }
+}
+
+/// Something that a disk does meanwhile.
+package protocol DiskOperation: Sendable {
+  /// Waits for its end. Called once, and needed.
+  func finish() async throws(StoreError)
 }
 
 /// A lock that is held.
@@ -71,11 +107,14 @@ package struct DiskRead: Sendable {
   package var bytes: ByteBuffer
   /// How many bytes the whole file has.
   package var fileBytes: Int
+  /// How many bytes of the disk it takes.
+  package var diskBytes: Int
 
   /// Makes a result.
-  package init(bytes: ByteBuffer, fileBytes: Int) {
+  package init(bytes: ByteBuffer, fileBytes: Int, diskBytes: Int) {
     self.bytes = bytes
     self.fileBytes = fileBytes
+    self.diskBytes = diskBytes
   }
 }
 
@@ -123,19 +162,27 @@ extension Disk {
     }
   }
 
-  /// By `create`, `write`, `sync` and `rename`. When it throws, `temporary` may be left behind.
+  /// By `create`, `writeAndSync` and `rename`. When it throws, `temporary` may be left behind.
   package func publish(
     _ buffer: DiskBuffer, bytes: Int, through temporary: String, as path: String
   ) async throws(StoreError) {
     let file = try await create(temporary, reserving: 0, direct: false)
     do throws(StoreError) {
-      try await file.write(buffer, 0..<bytes, at: 0)
-      try await file.sync()
+      try await file.writeAndSync([DiskWrite(buffer, 0..<bytes, at: 0)])
       await file.close()
     } catch {
       await file.close()
       throw error
     }
     try await rename(temporary, to: path)
+  }
+
+  /// Removes a file that may be gone already.
+  package func removeIfThere(_ path: String) async throws(StoreError) {
+    do throws(StoreError) {
+      try await remove(path)
+    } catch {
+      guard error.code == .notFound else { throw error }
+    }
   }
 }

@@ -15,6 +15,12 @@ package final class DiskBuffer: @unchecked Sendable {
       byteCount: DiskBuffer.roundUp(max(capacity, 1)), alignment: DiskBuffer.alignment)
   }
 
+  /// Makes a buffer that begins with these bytes.
+  package convenience init(copying source: [UInt8]) {
+    self.init(capacity: source.count)
+    bytes.copyBytes(from: source)
+  }
+
   deinit {
     bytes.deallocate()
   }

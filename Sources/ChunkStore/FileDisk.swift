@@ -21,6 +21,15 @@ package final class FileDisk: Disk {
     try SystemCalls.makeDirectories(root)
   }
 
+  /// Opens a directory that is there.
+  ///
+  /// - Throws: `StoreError.notFound` when it is not.
+  package init(existing root: String) throws(StoreError) {
+    self.root = root
+    threads = BlockingThreads(maxThreads: 16)
+    try SystemCalls.sync(directory: root)
+  }
+
   package func create(
     _ path: String, reserving bytes: Int, direct: Bool
   ) async throws(StoreError) -> any DiskFile {
@@ -46,6 +55,14 @@ package final class FileDisk: Disk {
       let file = try SystemCalls.open(full)
       file.expectSequentialReads()
       return file
+    }
+    return FileDiskFile(file: file, threads: threads)
+  }
+
+  package func openForWriting(_ path: String) async throws(StoreError) -> any DiskFile {
+    let full = absolute(path)
+    let file = try await threads.run { () throws(StoreError) in
+      try SystemCalls.openForWriting(full)
     }
     return FileDiskFile(file: file, threads: threads)
   }
@@ -125,12 +142,23 @@ private struct FileDiskFile: DiskFile, DiskLock {
   let file: OpenFile
   let threads: BlockingThreads
 
-  func write(
+  func beginWrite(
     _ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int
-  ) async throws(StoreError) {
+  ) -> any DiskOperation {
+    let file = file
+    return threads.start { () throws(StoreError) in
+      try file.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]), at: offset)
+    }
+  }
+
+  func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError) {
     let file = file
     try await threads.run { () throws(StoreError) in
-      try file.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]), at: offset)
+      for write in writes {
+        let bytes = UnsafeRawBufferPointer(rebasing: write.buffer.bytes[write.range])
+        try file.write(bytes, at: write.offset)
+      }
+      try file.sync()
     }
   }
 
@@ -141,9 +169,19 @@ private struct FileDiskFile: DiskFile, DiskLock {
     }
   }
 
-  func sync() async throws(StoreError) {
+  func reserve(_ bytes: Int) async throws(StoreError) {
     let file = file
-    try await threads.run { () throws(StoreError) in try file.sync() }
+    try await threads.run { () throws(StoreError) in try file.reserve(bytes) }
+  }
+
+  func truncate(to bytes: Int) async throws(StoreError) {
+    let file = file
+    try await threads.run { () throws(StoreError) in try file.truncate(to: bytes) }
+  }
+
+  func punch(_ range: Range<Int>) async throws(StoreError) {
+    let file = file
+    try await threads.run { () throws(StoreError) in try file.punch(range) }
   }
 
   func close() async {

@@ -13,7 +13,7 @@ package final class MemoryDisk: Disk {
     /// What is done.
     package enum Kind: Sendable, Hashable, CaseIterable {
       case create, open, rename, remove, list, makeDirectory, syncDirectory, space, lock
-      case write, read, sync
+      case write, read, sync, reserve, truncate, punch
     }
 
     /// What is done.
@@ -47,6 +47,17 @@ package final class MemoryDisk: Disk {
     state.withLock { $0.fault = fault }
   }
 
+  /// Ends the process at the call of this number: it and all later ones fail and do nothing, until
+  /// `restart` or `crash`.
+  package func stop(atCall number: Int) {
+    state.withLock { $0.stopsAtCall = number }
+  }
+
+  /// Waits for `delay` before each call, as a slow or hanging disk makes one wait; nil ends that.
+  package func injectDelays(_ delay: (@Sendable (Call) async -> Void)?) {
+    state.withLock { $0.delay = delay }
+  }
+
   /// Cuts the power: what was not synced is lost, locks and the fault are gone, open files dead.
   package func crash() {
     crash { _ in false }
@@ -72,7 +83,7 @@ package final class MemoryDisk: Disk {
 
   /// A file's bytes; nil when it isn't there.
   package func contents(of path: String) -> [UInt8]? {
-    state.withLock { $0.file(path)?.bytes }
+    state.withLock { $0.file(path)?.contents }
   }
 
   /// Changes a file's bytes as bit rot does: past all syncs. Makes the file where there is none.
@@ -84,8 +95,7 @@ package final class MemoryDisk: Disk {
     _ path: String, reserving bytes: Int, direct: Bool
   ) async throws(StoreError) -> any DiskFile {
     try await perform(.create, path) { state throws(StoreError) in
-      guard bytes <= state.freeBytes else { throw StoreError.diskFull(path) }
-      let file = try state.create(path)
+      let file = try state.create(path, reserving: bytes)
       return MemoryDiskFile(disk: self, path: path, node: file, life: state.life)
     }
   }
@@ -95,6 +105,10 @@ package final class MemoryDisk: Disk {
       guard let file = state.file(path) else { throw StoreError.noFile(path) }
       return MemoryDiskFile(disk: self, path: path, node: file, life: state.life)
     }
+  }
+
+  package func openForWriting(_ path: String) async throws(StoreError) -> any DiskFile {
+    try await open(path)
   }
 
   package func rename(_ source: String, to target: String) async throws(StoreError) {
@@ -135,20 +149,36 @@ package final class MemoryDisk: Disk {
       guard state.locks.insert(path).inserted else {
         throw StoreError(.preconditionFailed, "'\(path)' is locked: the directory is in use")
       }
-      if state.file(path) == nil { _ = try state.create(path) }
+      if state.file(path) == nil { _ = try state.create(path, reserving: 0) }
     }
     return MemoryDiskLock(disk: self, path: path)
   }
 
-  /// Counts a call, asks for a fault, and does it.
+  /// Counts a call, asks for a fault, and does it, after all that are told to wait for.
   fileprivate func perform<Result: Sendable>(
     _ kind: Call.Kind, _ path: String,
     _ body: (inout MemoryDiskState) throws(StoreError) -> Result
   ) async throws(StoreError) -> Result {
-    await Task.yield()
-    return try state.withLock { state throws(StoreError) in
+    let (delay, number) = state.withLock { ($0.delay, $0.calls) }
+    if let delay {
+      await delay(Call(kind: kind, path: path, number: number))
+    } else {
+      await Task.yield()
+    }
+    return try performNow(kind, path, body)
+  }
+
+  /// Counts a call, asks for a fault, and does it.
+  fileprivate func performNow<Result: Sendable>(
+    _ kind: Call.Kind, _ path: String,
+    _ body: (inout MemoryDiskState) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    try state.withLock { state throws(StoreError) in
       let call = Call(kind: kind, path: path, number: state.calls)
       state.calls += 1
+      guard !state.isStopped else {
+        throw StoreError(.internal, "the process that did this is gone")
+      }
       if let error = state.fault?(call) { throw error }
       return try body(&state)
     }
@@ -159,29 +189,64 @@ package final class MemoryDisk: Disk {
 private struct MemoryDiskFile: DiskFile {
   let disk: MemoryDisk
   let path: String
-  let node: MemoryDiskState.File
+  let node: MemoryFile
   /// The life of the process that opened it.
   let life: Int
 
-  func write(
+  func beginWrite(
     _ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int
-  ) async throws(StoreError) {
+  ) -> any DiskOperation {
     let bytes = Array(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]))
-    try await perform(.write) { state throws(StoreError) in
-      try state.write(bytes, at: offset, of: node, path: path)
+    do throws(StoreError) {
+      try disk.performNow(.write, path) { state throws(StoreError) in
+        try checkAlive(state)
+        try state.write(bytes, at: offset, of: node, path: path)
+      }
+      return MemoryDiskOperation(error: nil)
+    } catch {
+      return MemoryDiskOperation(error: error)
+    }
+  }
+
+  func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError) {
+    for write in writes {
+      let bytes = Array(UnsafeRawBufferPointer(rebasing: write.buffer.bytes[write.range]))
+      try await perform(.write) { state throws(StoreError) in
+        try state.write(bytes, at: write.offset, of: node, path: path)
+      }
+    }
+    do throws(StoreError) {
+      try await perform(.sync) { _ in node.sync() }
+    } catch {
+      disk.state.withLock { state in
+        if life == state.life, !state.isStopped { node.failSync() }
+      }
+      throw error
     }
   }
 
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
     try await perform(.read) { _ in
-      let end = min(offset + length, node.bytes.count)
-      let bytes = offset < end ? node.bytes[offset..<end] : []
-      return DiskRead(bytes: ByteBuffer(bytes: bytes), fileBytes: node.bytes.count)
+      DiskRead(
+        bytes: ByteBuffer(bytes: node.read(at: offset, length: length)), fileBytes: node.size,
+        diskBytes: node.usedBytes)
     }
   }
 
-  func sync() async throws(StoreError) {
-    try await perform(.sync) { _ in node.synced = node.bytes }
+  func reserve(_ bytes: Int) async throws(StoreError) {
+    try await perform(.reserve) { state throws(StoreError) in
+      guard bytes > node.size else { return }
+      guard bytes - node.size <= state.freeBytes else { throw StoreError.diskFull(path) }
+      state.truncate(node, to: bytes)
+    }
+  }
+
+  func truncate(to bytes: Int) async throws(StoreError) {
+    try await perform(.truncate) { state in state.truncate(node, to: bytes) }
+  }
+
+  func punch(_ range: Range<Int>) async throws(StoreError) {
+    try await perform(.punch) { state in state.punch(node, range) }
   }
 
   func close() async {}
@@ -192,11 +257,24 @@ private struct MemoryDiskFile: DiskFile {
     _ body: (inout MemoryDiskState) throws(StoreError) -> Result
   ) async throws(StoreError) -> Result {
     try await disk.perform(kind, path) { state throws(StoreError) in
-      guard life == state.life else {
-        throw StoreError(.internal, "'\(path)' was opened before the machine went down")
-      }
+      try checkAlive(state)
       return try body(&state)
     }
+  }
+
+  private func checkAlive(_ state: MemoryDiskState) throws(StoreError) {
+    guard life == state.life else {
+      throw StoreError(.internal, "'\(path)' was opened before the machine went down")
+    }
+  }
+}
+
+/// A write of a `MemoryDisk`: it was done when it began.
+private struct MemoryDiskOperation: DiskOperation {
+  let error: StoreError?
+
+  func finish() async throws(StoreError) {
+    if let error { throw error }
   }
 }
 

@@ -2,17 +2,9 @@ import StoreModel
 
 /// What a `MemoryDisk` holds, and what of it would outlive a power cut. Guarded by the disk's lock.
 struct MemoryDiskState {
-  /// A file, by whatever names. Only touched under the disk's lock.
-  final class File: @unchecked Sendable {
-    /// What is read from it.
-    var bytes: [UInt8] = []
-    /// What outlives a power cut.
-    var synced: [UInt8] = []
-  }
-
   /// What a name stands for.
   enum Node {
-    case file(File)
+    case file(MemoryFile)
     case directory
 
     /// Whether two names stand for the same thing.
@@ -28,6 +20,9 @@ struct MemoryDiskState {
   var capacityBytes: Int
   var calls = 0
   var fault: (@Sendable (MemoryDisk.Call) -> StoreError?)?
+  var delay: (@Sendable (MemoryDisk.Call) async -> Void)?
+  /// The number of the call at which the process ends.
+  var stopsAtCall = Int.max
   var locks: Set<String> = []
   /// Everything but the root, by path, as the running system sees it.
   private var names: [String: Node] = [:]
@@ -37,11 +32,14 @@ struct MemoryDiskState {
   private var changed: [String: Set<String>] = [:]
   /// Rises with every crash and restart: files that were opened before are dead.
   private(set) var life = 0
-  /// The size of what survives whole or not at all.
-  private let sectorBytes = 512
 
   init(capacityBytes: Int) {
     self.capacityBytes = capacityBytes
+  }
+
+  /// Whether the process has ended.
+  var isStopped: Bool {
+    calls > stopsAtCall
   }
 
   /// Bytes still to be had.
@@ -49,7 +47,7 @@ struct MemoryDiskState {
     max(capacityBytes - usedBytes, 0)
   }
 
-  /// Bytes of all files.
+  /// Bytes of all files that have names.
   private var usedBytes = 0
 
   /// All files' paths, in order.
@@ -58,17 +56,20 @@ struct MemoryDiskState {
   }
 
   /// The file with this path.
-  func file(_ path: String) -> File? {
+  func file(_ path: String) -> MemoryFile? {
     guard case .file(let file)? = names[path] else { return nil }
     return file
   }
 
-  mutating func create(_ path: String) throws(StoreError) -> File {
+  mutating func create(_ path: String, reserving bytes: Int) throws(StoreError) -> MemoryFile {
     try checkParent(of: path)
     guard names[path] == nil else {
       throw StoreError(.alreadyExists, "'\(path)' is there already")
     }
-    let file = File()
+    guard bytes <= freeBytes else { throw StoreError.diskFull(path) }
+    let file = MemoryFile()
+    file.size = bytes
+    usedBytes += file.usedBytes
     set(path, .file(file))
     return file
   }
@@ -82,14 +83,14 @@ struct MemoryDiskState {
   mutating func rename(_ source: String, to target: String) throws(StoreError) {
     guard let moved = file(source) else { throw StoreError.noFile(source) }
     try checkParent(of: target)
-    if let replaced = file(target), replaced !== moved { usedBytes -= replaced.bytes.count }
+    if let replaced = file(target), replaced !== moved { usedBytes -= replaced.usedBytes }
     set(source, nil)
     set(target, .file(moved))
   }
 
   mutating func remove(_ path: String) throws(StoreError) {
     guard let file = file(path) else { throw StoreError.noFile(path) }
-    usedBytes -= file.bytes.count
+    usedBytes -= file.usedBytes
     set(path, nil)
   }
 
@@ -112,22 +113,36 @@ struct MemoryDiskState {
   }
 
   mutating func write(
-    _ bytes: [UInt8], at offset: Int, of file: File, path: String
+    _ bytes: [UInt8], at offset: Int, of file: MemoryFile, path: String
   ) throws(StoreError) {
-    let end = offset + bytes.count
-    let growth = max(end - file.bytes.count, 0)
-    guard growth <= freeBytes else { throw StoreError.diskFull(path) }
-    if growth > 0 { file.bytes += [UInt8](repeating: 0, count: growth) }
-    usedBytes += growth
-    file.bytes.replaceSubrange(offset..<end, with: bytes)
+    let before = file.usedBytes
+    guard file.growth(byWriting: bytes.count, at: offset) <= freeBytes else {
+      throw StoreError.diskFull(path)
+    }
+    file.write(bytes, at: offset)
+    usedBytes += file.usedBytes - before
+  }
+
+  mutating func truncate(_ file: MemoryFile, to bytes: Int) {
+    usedBytes -= file.usedBytes
+    file.truncate(to: bytes)
+    usedBytes += file.usedBytes
+  }
+
+  mutating func punch(_ file: MemoryFile, _ range: Range<Int>) {
+    usedBytes -= file.usedBytes
+    file.punch(range)
+    usedBytes += file.usedBytes
   }
 
   mutating func corrupt(_ path: String, _ change: (inout [UInt8]) -> Void) {
-    let file = file(path) ?? File()
-    usedBytes -= file.bytes.count
-    change(&file.bytes)
-    usedBytes += file.bytes.count
-    file.synced = file.bytes
+    let known = file(path)
+    let file = known ?? MemoryFile()
+    if known != nil { usedBytes -= file.usedBytes }
+    var bytes = file.contents
+    change(&bytes)
+    file.replace(with: bytes)
+    usedBytes += file.usedBytes
     names[path] = .file(file)
     syncedNames[path] = .file(file)
   }
@@ -135,6 +150,8 @@ struct MemoryDiskState {
   mutating func endProcess() {
     locks = []
     fault = nil
+    delay = nil
+    stopsAtCall = .max
     life += 1
   }
 
@@ -151,28 +168,12 @@ struct MemoryDiskState {
     names = syncedNames
     dropOrphans()
     for path in filePaths {
-      guard let file = file(path) else { continue }
-      file.bytes = merge(new: file.bytes, old: file.synced, survives)
-      file.synced = file.bytes
+      file(path)?.crash(keeping: survives)
     }
     syncedNames = names
     changed = [:]
-    usedBytes = filePaths.reduce(0) { $0 + (file($1)?.bytes.count ?? 0) }
+    usedBytes = filePaths.reduce(0) { $0 + (file($1)?.usedBytes ?? 0) }
     endProcess()
-  }
-
-  /// What a power cut leaves of a file: for each sector the new bytes or the old.
-  private func merge(new: [UInt8], old: [UInt8], _ survives: () -> Bool) -> [UInt8] {
-    guard new != old else { return old }
-    var result = old
-    for start in stride(from: 0, to: new.count, by: sectorBytes) {
-      let end = min(start + sectorBytes, new.count)
-      let isOld = end <= old.count && old[start..<end].elementsEqual(new[start..<end])
-      guard !isOld, survives() else { continue }
-      if result.count < end { result += [UInt8](repeating: 0, count: end - result.count) }
-      result.replaceSubrange(start..<end, with: new[start..<end])
-    }
-    return result
   }
 
   /// Takes away what stands in directories that are gone.

@@ -1,3 +1,4 @@
+import CDisk
 import NIOCore
 import StoreModel
 import Synchronization
@@ -45,6 +46,20 @@ final class OpenFile: Sendable {
     #endif
   }
 
+  /// Sets the length.
+  func truncate(to bytes: Int) throws(StoreError) {
+    guard ftruncate(number, off_t(bytes)) == 0 else {
+      throw SystemCalls.error("truncate", path, errno)
+    }
+  }
+
+  /// Gives the room of a range back; file systems that can't are left alone.
+  func punch(_ range: Range<Int>) throws(StoreError) {
+    let code = disk_punch_hole(number, off_t(range.lowerBound), off_t(range.count))
+    guard code != 0, ![EOPNOTSUPP, ENOSYS, EINVAL].contains(errno) else { return }
+    throw SystemCalls.error("free room in", path, errno)
+  }
+
   /// Tells the system that the file will be read from its beginning to its end.
   func expectSequentialReads() {
     #if os(Linux)
@@ -90,7 +105,8 @@ final class OpenFile: Sendable {
         throw SystemCalls.error("read", path, errno)
       }
     }
-    return DiskRead(bytes: buffer, fileBytes: Int(status.st_size))
+    return DiskRead(
+      bytes: buffer, fileBytes: Int(status.st_size), diskBytes: Int(status.st_blocks) * 512)
   }
 
   /// Makes the bytes durable.

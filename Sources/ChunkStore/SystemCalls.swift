@@ -18,6 +18,19 @@ enum SystemCalls {
     static let directFlag: Int32 = 0o40000
   #endif
 
+  /// Opens a file for writing past the page cache, or through it where that is refused.
+  static func openForWriting(_ path: String) throws(StoreError) -> OpenFile {
+    let flags = O_RDWR | O_CLOEXEC
+    #if os(Linux)
+      let direct = retrying { openFile(path, flags | directFlag) }
+      if direct >= 0 { return OpenFile(path: path, descriptor: direct) }
+      guard errno == EINVAL else { throw error("open", path, errno) }
+    #endif
+    let descriptor = retrying { openFile(path, flags) }
+    guard descriptor >= 0 else { throw error("open", path, errno) }
+    return OpenFile(path: path, descriptor: descriptor)
+  }
+
   /// Makes a file that isn't there yet.
   static func create(_ path: String, direct: Bool) throws(StoreError) -> OpenFile {
     let flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC

@@ -16,6 +16,7 @@ package final class NodeServer: Sendable {
   private let configuration: NodeConfiguration
   private let ownAddress: OwnAddress
   private let stopSignal = StopSignal()
+  private let time: any TimeSource
   private let logger: Logger
 
   /// Sets a node up; nothing happens before `run`.
@@ -33,6 +34,7 @@ package final class NodeServer: Sendable {
   ) {
     self.store = store
     self.configuration = configuration
+    self.time = time
     self.logger = logger
     ownAddress = OwnAddress(configuration.advertise ?? configuration.listen)
     let epochs = GroupEpochs()
@@ -65,7 +67,19 @@ package final class NodeServer: Sendable {
   ///
   /// - Throws: `RPCError` when it can't listen, or when its data belongs to another cluster.
   package func run() async throws {
-    for problem in store.problems { logger.error("\(problem.path): \(problem.message)") }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await self.store.run() }
+      group.addTask { await self.logProblems() }
+      group.addTask { try await self.serve() }
+      // The store is looked after as long as somebody uses it: the first to end is whoever serves.
+      try await group.next()
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+  }
+
+  /// Serves until everything has ended.
+  private func serve() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await self.pool.run() }
       group.addTask {
@@ -81,6 +95,20 @@ package final class NodeServer: Sendable {
       try await group.waitForAll()
     }
   }
+
+  /// Logs what the store finds wrong, as it finds it.
+  private func logProblems() async {
+    while true {
+      for problem in await store.takeProblems() {
+        logger.error("\(problem.path): \(problem.message)")
+      }
+      let next = time.now.advanced(by: NodeServer.problemInterval)
+      guard (try? await time.sleep(until: next)) != nil else { return }
+    }
+  }
+
+  /// How often it asks the store what is wrong.
+  private static let problemInterval: Duration = .seconds(2)
 
   /// Tells the Directory that the node leaves, lets calls finish, and ends `run`. Returns at once.
   package func stop() {

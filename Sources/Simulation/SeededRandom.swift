@@ -1,4 +1,5 @@
 internal import RPC
+internal import SeededExecution
 internal import Synchronization
 
 /// The randomness of one part of a simulation: a stream of its own out of the simulation's seed.

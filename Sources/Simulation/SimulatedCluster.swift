@@ -2,6 +2,7 @@ internal import DirectoryServer
 internal import Logging
 internal import MetadataStore
 internal import RPC
+internal import SeededExecution
 package import StoreClient
 internal import StoreModel
 

@@ -28,6 +28,9 @@ package final class SimulatedNode: Sendable {
   /// Where it listens.
   package let address: Address
 
+  /// Bytes of its segments: small, so that small files fill some.
+  private static let segmentBytes = 1 << 20
+
   private let world: Simulation.World
   private let network: MemoryNetwork
   private let random: SeededRandom
@@ -102,7 +105,11 @@ package final class SimulatedNode: Sendable {
   private func serve(_ life: Life, directory: Address) async throws {
     disk.restart()
     world.trace.note(name, "starts, life \(life.number)")
-    let store = try await FileChunkStore.open(on: disk, drawNode: { NodeID(random.next() | 1) })
+    var configuration = SegmentStore.Configuration()
+    configuration.segmentBytes = SimulatedNode.segmentBytes
+    let store = try await SegmentStore.open(
+      on: disk, clock: StoreClock(world.time), configuration: configuration,
+      drawNode: { NodeID(random.next() | 1) }, random: { random.next() })
     let server = NodeServer(
       store: store, transport: life.transport,
       configuration: NodeConfiguration(listen: address, directory: directory, zone: name),

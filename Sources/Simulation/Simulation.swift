@@ -1,4 +1,5 @@
 package import RPC
+package import SeededExecution
 internal import Synchronization
 
 /// A run of a program under a seed: one thread, virtual time, and the same history for the same seed.

@@ -1,4 +1,5 @@
 package import RPC
+internal import SeededExecution
 internal import Synchronization
 
 /// What happened in a simulation, in order: two runs of one seed must give equal traces.

@@ -59,7 +59,7 @@ struct DevCluster: ServerRole {
     for number in 1...nodeCount {
       opened.append(
         try await NodeRole(
-          data: "\(data)/node-\(number)",
+          data: ["\(data)/node-\(number)"],
           configuration: NodeConfiguration(
             listen: Self.place(of: number, beside: try Endpoint(address)), directory: address),
           transport: transport, logger: options.logger("node-\(number)", standard: .warning)))

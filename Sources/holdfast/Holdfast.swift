@@ -44,7 +44,7 @@ struct Holdfast: AsyncParsableCommand {
         name: "The cluster",
         subcommands: [
           StatusCommand.self, NodesCommand.self, DevCommand.self, DirectoryCommand.self,
-          NodeCommand.self,
+          NodeCommand.self, StoreCommand.self,
         ]),
       CommandGroup(name: "Calls", subcommands: [RPCCommand.self]),
     ])

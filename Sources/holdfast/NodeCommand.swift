@@ -19,12 +19,15 @@ struct NodeCommand: AsyncParsableCommand {
 
         holdfast node --data /var/lib/holdfast/node --directory 10.0.0.1:7400 \\
           --listen 10.0.0.2:7401 --zone rack-2
+        holdfast node --data /disk1/holdfast --data /disk2/holdfast --directory 10.0.0.1:7400
 
       Prints one line when it is ready, logs on standard error, and stops cleanly on SIGTERM and SIGINT.
       """)
 
-  @Option(help: ArgumentHelp("The data directory.", valueName: "dir"))
-  var data: String
+  @Option(
+    help: ArgumentHelp(
+      "The data directory. Give it once for each disk of the node.", valueName: "dir"))
+  var data: [String] = []
 
   @Option(
     help: ArgumentHelp(
@@ -46,6 +49,12 @@ struct NodeCommand: AsyncParsableCommand {
 
   @OptionGroup var server: ServerOptions
 
+  func validate() throws {
+    guard !data.isEmpty else {
+      throw ValidationError("Give the data directory: '--data <dir>', once for each disk.")
+    }
+  }
+
   func run() async throws {
     let logger = server.logger("node")
     let configuration = NodeConfiguration(
@@ -55,7 +64,9 @@ struct NodeCommand: AsyncParsableCommand {
       data: data, configuration: configuration, transport: try server.tls.transport(.peer),
       logger: logger)
     try await server.run(
-      RoleService(roles: [role]) { server.announce("node", $0[0], data: data) }, logger: logger)
+      RoleService(roles: [role]) {
+        server.announce("node", $0[0], data: data.joined(separator: ", "))
+      }, logger: logger)
   }
 }
 

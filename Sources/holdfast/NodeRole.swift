@@ -5,22 +5,25 @@ import RPC
 import RPCNIO
 import StoreModel
 
-/// A node with its chunks and its port.
+/// A node with its disks and its port.
 struct NodeRole: ServerRole {
-  private let store: FileChunkStore
+  private let store: DiskSet
   private let node: NodeServer
 
-  /// Opens the data directory, or makes it.
+  /// Opens the data directories, or makes them.
   ///
   /// - Throws: `StoreError` that says what is wrong with it.
   init(
-    data: String, configuration: NodeConfiguration, transport: NIOTransport, logger: Logger
+    data: [String], configuration: NodeConfiguration, transport: NIOTransport, logger: Logger
   ) async throws {
     let random = SystemRandomSource()
-    store = try await FileChunkStore.open(
-      on: FileDisk(root: data), drawNode: { NodeID(max(1, random.next())) })
+    let time = SystemTimeSource()
+    let members = try data.map { DiskSet.Member(path: $0, disk: try FileDisk(root: $0)) }
+    store = try await DiskSet.open(
+      members, clock: StoreClock(time), drawNode: { NodeID(max(1, random.next())) },
+      random: { random.next() })
     node = NodeServer(
-      store: store, transport: transport, configuration: configuration, time: SystemTimeSource(),
+      store: store, transport: transport, configuration: configuration, time: time,
       random: random, logger: logger)
   }
 

@@ -27,10 +27,10 @@ struct ChunkStoreBasicsTests {
         #expect(try await store.load(upload: upload) == bytes)
       }
     }
-    #expect(await store.leftovers(on: disk).isEmpty)
+    #expect(store.leftovers().isEmpty)
     disk.crash()
     let again = try await openStore(disk)
-    #expect(again.problems.isEmpty)
+    #expect(await again.takeProblems().isEmpty)
     for (place, length) in Self.lengths.enumerated() {
       let upload = UInt64(place * 10 + 3)
       #expect(try await again.load(upload: upload) == pattern(length, seed: upload))
@@ -61,7 +61,7 @@ struct ChunkStoreBasicsTests {
     #expect(await code { try await store.store(longer, upload: 1) } == .alreadyExists)
     #expect(try await store.load(upload: 1) == bytes)
     #expect(try await store.statistics().chunks == 1)
-    #expect(await store.leftovers(on: disk).isEmpty)
+    #expect(store.leftovers().isEmpty)
   }
 
   @Test("of many puts of one chunk at once all succeed, or those with another content conflict")
@@ -82,7 +82,7 @@ struct ChunkStoreBasicsTests {
     for (content, outcome) in outcomes {
       #expect(outcome == (content == winner ? nil : .alreadyExists))
     }
-    #expect(await store.leftovers(on: disk).isEmpty)
+    #expect(store.leftovers().isEmpty)
   }
 
   @Test("a wrong checksum, missing and surplus bytes and bad lengths are refused; nothing is left")
@@ -120,7 +120,7 @@ struct ChunkStoreBasicsTests {
       #expect(await code { _ = try await store.beginPut(chunk) } == .invalidArgument)
     }
     #expect(await code { _ = try await store.load(upload: 1) } == .notFound)
-    #expect(await store.leftovers(on: disk).isEmpty)
+    #expect(store.leftovers().isEmpty)
   }
 
   @Test("a deleted chunk stays deleted after a power cut, and may be written anew")
@@ -167,7 +167,7 @@ struct ChunkStoreBasicsTests {
 
   @Test("statistics count chunks and bytes")
   func statistics() async throws {
-    let store = try await openStore(MemoryDisk(capacityBytes: 1 << 20))
+    let store = try await openStore(MemoryDisk(capacityBytes: 1 << 20), segmentBytes: 64 << 10)
     try await store.store([1, 2, 3], upload: 1)
     try await store.store(pattern(1_000, seed: 1), upload: 2)
     let statistics = try await store.statistics()
@@ -179,9 +179,12 @@ struct ChunkStoreBasicsTests {
 
   @Test("memory for chunks on their way is bounded, and all puts get their turn")
   func boundedMemory() async throws {
-    let disk = MemoryDisk()
-    let store = try await FileChunkStore.open(
-      on: disk, drawNode: { testNode }, stagingBytes: 2 << 20)
+    var configuration = SegmentStore.Configuration()
+    configuration.stagingBytes = 2 << 20
+    configuration.segmentBytes = 4 << 20
+    let store = try await SegmentStore.open(
+      on: MemoryDisk(), clock: StillClock(), configuration: configuration,
+      drawNode: { testNode }, random: { 7 })
     let bytes = pattern(400_000, seed: 1)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for upload in 1...20 {
@@ -190,7 +193,7 @@ struct ChunkStoreBasicsTests {
       try await group.waitForAll()
     }
     #expect(try await store.statistics().chunks == 20)
-    #expect(await store.leftovers(on: disk).isEmpty)
+    #expect(store.leftovers().isEmpty)
   }
 
   @Test("a put that waits for memory ends when it is cancelled")

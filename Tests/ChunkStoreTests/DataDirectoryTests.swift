@@ -10,14 +10,14 @@ struct DataDirectoryTests {
     let disk = MemoryDisk()
     let store = try await openStore(disk)
     #expect(store.node == testNode)
-    #expect(await store.cluster == "")
+    #expect(store.cluster == "")
     try await store.join(cluster: "c-1")
     try await store.join(cluster: "c-1")
     #expect(await code { try await store.join(cluster: "c-2") } == .preconditionFailed)
     disk.crash()
-    let again = try await FileChunkStore.open(on: disk, drawNode: { NodeID(1) })
+    let again = try await openStore(disk, node: NodeID(1))
     #expect(again.node == testNode)
-    #expect(await again.cluster == "c-1")
+    #expect(again.cluster == "c-1")
     for name in ["", "two words", String(repeating: "x", count: 257)] {
       #expect(await code { try await again.join(cluster: name) } == .invalidArgument)
     }
@@ -33,7 +33,9 @@ struct DataDirectoryTests {
     let text = try #require(disk.contents(of: "format"))
     disk.corrupt("format") { $0[20] ^= 1 }
     #expect(await code { _ = try await openStore(disk) } == .dataLoss)
-    disk.corrupt("format") { $0 = Array("holdfast chunks 2\nnew\n".utf8) }
+    disk.corrupt("format") { $0 = Array("holdfast chunks 3\nnew\n".utf8) }
+    #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)
+    disk.corrupt("format") { $0 = Array("holdfast chunks 1\nnode 1\n".utf8) }
     #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)
     disk.corrupt("format") { $0 = Array("something else".utf8) }
     #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)

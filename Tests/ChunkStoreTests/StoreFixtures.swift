@@ -1,15 +1,38 @@
 import Checksum
 import NIOCore
 import StoreModel
+import Synchronization
 
 @testable import ChunkStore
 
 /// The node's number in these tests.
 let testNode = NodeID(0x1234)
 
-/// Opens a store on a disk.
-func openStore(_ disk: any Disk) async throws -> FileChunkStore {
-  try await FileChunkStore.open(on: disk, drawNode: { testNode })
+/// A clock that stands still: who sleeps is woken at once.
+struct StillClock: ChunkStoreClock {
+  var nanoseconds: UInt64 = 0
+  var wallSeconds: Int64 = 1_767_225_600
+
+  func sleep(until nanoseconds: UInt64) async throws {
+    try Task.checkCancellation()
+    await Task.yield()
+  }
+}
+
+/// Opens a store on a disk, with small segments.
+func openStore(
+  _ disk: any Disk, segmentBytes: Int = 4 << 20, clock: any ChunkStoreClock = StillClock(),
+  node: NodeID = testNode
+) async throws -> SegmentStore {
+  var configuration = SegmentStore.Configuration()
+  configuration.segmentBytes = segmentBytes
+  var random = UInt64(1)
+  return try await SegmentStore.open(
+    on: disk, clock: clock, configuration: configuration, drawNode: { node },
+    random: {
+      random &+= 1
+      return random
+    })
 }
 
 /// A chunk to store.
@@ -37,14 +60,13 @@ extension ChunkStore {
   /// A chunk's bytes.
   func load(upload: UInt64, index: UInt32 = 0) async throws -> [UInt8] {
     try await withChunk(ChunkID(group: 7, upload: upload, index: index)) { reader in
-      var bytes: [UInt8] = []
+      var bytes = ByteBuffer()
       let blocks = BlockChecksums.blockCount(bytes: Int(reader.record.chunk.length))
       for start in stride(from: 0, to: blocks, by: 3) {
-        bytes +=
-          (try await reader.read(blocks: start..<min(start + 3, blocks))).bytes
-          .readableBytesView
+        bytes.writeImmutableBuffer(
+          try await reader.read(blocks: start..<min(start + 3, blocks)).bytes)
       }
-      return bytes
+      return bytes.getBytes(at: 0, length: bytes.readableBytes) ?? []
     }
   }
 }
@@ -59,10 +81,28 @@ func code(_ body: () async throws -> Void) async -> StoreError.Code? {
   }
 }
 
-extension FileChunkStore {
-  /// Checks that no memory is held and nothing temporary is left.
-  func leftovers(on disk: MemoryDisk) -> [String] {
-    let files = disk.files.filter { $0.hasPrefix("tmp/") }
-    return staging.usedBytes == 0 ? files : files + ["\(staging.usedBytes) staged bytes"]
+extension SegmentStore {
+  /// Checks that no memory is held, no extent is open and the counts are right.
+  func leftovers() -> [String] {
+    let (extents, pins) = shell.withLock { shell in
+      shell.state.checkInvariants()
+      let segments = shell.state.segments.values
+      return (segments.reduce(0) { $0 + $1.extents }, segments.reduce(0) { $0 + $1.pins })
+    }
+    var left: [String] = []
+    if staging.usedBytes != 0 { left.append("\(staging.usedBytes) staged bytes") }
+    if extents != 0 { left.append("\(extents) open extents") }
+    if pins != 0 { left.append("\(pins) pins") }
+    return left
+  }
+
+  /// Does upkeep until there is none.
+  func upkeepAll() async {
+    while await upkeep() {}
+  }
+
+  /// Where a chunk's record stands.
+  func place(upload: UInt64, index: UInt32 = 0) -> RecordPlace? {
+    shell.withLock { $0.state.index[ChunkID(group: 7, upload: upload, index: index)]?.place }
   }
 }

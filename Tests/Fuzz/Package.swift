@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // Fuzzing with libFuzzer, in a package of its own so that nothing else is built for it. From this
@@ -6,12 +7,21 @@ import PackageDescription
 //
 //   swift build -c release --sanitize=fuzzer
 //   SWIFT_BACKTRACE=enable=no .build/release/FuzzDecoder -max_total_time=180 corpus
+//   SWIFT_BACKTRACE=enable=no .build/release/FuzzSegments -max_total_time=180 corpus
 //
-// An input that libFuzzer finds becomes a test in Tests/SchemaTests.
+// An input that libFuzzer finds becomes a test in Tests/SchemaTests or Tests/ChunkStoreTests.
+
+/// What may see the package's own declarations is part of the package by the name of its directory.
+let packageName = URL(filePath: Context.packageDirectory).deletingLastPathComponent()
+  .deletingLastPathComponent().lastPathComponent.lowercased()
+
 let package = Package(
   name: "fuzz",
   platforms: [.macOS(.v26)],
-  dependencies: [.package(name: "holdfast", path: "../..")],
+  dependencies: [
+    .package(name: "holdfast", path: "../.."),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+  ],
   targets: [
     .executableTarget(
       name: "FuzzDecoder",
@@ -20,6 +30,16 @@ let package = Package(
         .product(name: "_TestSchemas", package: "holdfast"),
       ],
       swiftSettings: [.unsafeFlags(["-parse-as-library", "-sanitize=fuzzer"])],
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])])
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
+    .executableTarget(
+      name: "FuzzSegments",
+      dependencies: [
+        .product(name: "_ChunkStore", package: "holdfast"),
+        .product(name: "NIOCore", package: "swift-nio"),
+      ],
+      swiftSettings: [
+        .unsafeFlags(["-parse-as-library", "-sanitize=fuzzer", "-package-name", packageName])
+      ],
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
   ]
 )

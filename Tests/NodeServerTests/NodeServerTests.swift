@@ -74,7 +74,9 @@ struct NodeServerTests {
       cluster.disks[1].capacityBytes = 1 << 30
       cluster.disks[0].capacityBytes = 0
       let full = await status {
-        _ = try await cluster.put(bytes, upload: 2, forward: cluster.members(1))
+        // More than the room that the node has set aside already.
+        let large = pattern(5_000_000, seed: 2)
+        _ = try await cluster.put(large, upload: 2, forward: cluster.members(1))
       }
       #expect(full == .resourceExhausted)
       #expect(await status { _ = try await cluster.get(2, from: 1) } == .notFound)
@@ -125,8 +127,9 @@ struct NodeServerTests {
       #expect(
         await status { _ = try await cluster.get(1, from: 0, offset: 199_999, length: 2) }
           == .outOfRange)
-      let file = try #require(cluster.disks[0].files.first { $0.hasPrefix("chunks/") })
-      cluster.disks[0].corrupt(file) { $0[$0.count - 10_000] ^= 1 }
+      let file = try #require(cluster.disks[0].files.first { $0.hasSuffix(".segment") })
+      // The segment's header and the record's, of a disk block each, stand before the chunk.
+      cluster.disks[0].corrupt(file) { $0[8_192 + 190_000] ^= 1 }
       #expect(await status { _ = try await cluster.get(1, from: 0) } == .dataLoss)
       #expect(try await cluster.get(1, from: 0, length: 65_536).bytes.count == 65_536)
     }

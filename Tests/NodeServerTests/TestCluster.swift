@@ -93,7 +93,7 @@ struct TestCluster: Sendable {
   let network = MemoryNetwork()
   let directory = TestDirectory()
   let disks: [MemoryDisk]
-  let stores: [FileChunkStore]
+  let stores: [SegmentStore]
   let nodes: [NodeServer]
   let pool: ChannelPool
   let time = SystemTimeSource()
@@ -129,12 +129,17 @@ struct TestCluster: Sendable {
 
   private init(nodes count: Int, configure: (inout NodeConfiguration) -> Void) async throws {
     var disks: [MemoryDisk] = []
-    var stores: [FileChunkStore] = []
+    var stores: [SegmentStore] = []
     var nodes: [NodeServer] = []
     for place in 0..<count {
       let disk = MemoryDisk()
-      let store = try await FileChunkStore.open(
-        on: disk, drawNode: { NodeID(UInt64(place + 1)) })
+      let random = SystemRandomSource()
+      var storage = SegmentStore.Configuration()
+      storage.segmentBytes = 4 << 20
+      let store = try await SegmentStore.open(
+        on: disk, clock: StoreClock(time), configuration: storage,
+        drawNode: { NodeID(UInt64(place + 1)) },
+        random: { random.next() })
       var configuration = NodeConfiguration(
         listen: Self.address(place), directory: Address("directory"), zone: "z\(place)")
       configure(&configuration)

@@ -1,4 +1,5 @@
 import RPC
+import SeededExecution
 import Simulation
 import Testing
 

@@ -15,7 +15,10 @@ struct Ban: Sendable, CustomTestStringConvertible {
     Ban(
       pattern: #"\bTask(\.detached|\.immediate|\s*<[^>]*>)?\s*[({]"#,
       reason: "unstructured tasks: use a task group, or the run() of what owns the work",
-      owners: ["Sources/holdfast/", "Sources/Simulation/Simulation.swift"]),
+      owners: [
+        "Sources/holdfast/", "Sources/SeededExecution/SeededRun.swift",
+        "Sources/Simulation/Simulation.swift",
+      ]),
     Ban(
       pattern: #"\bTask\s*\.\s*sleep|\bThread\s*\.\s*sleep|\bu?sleep\s*\(\s*[0-9]|\bnanosleep\b"#,
       reason: "sleeping on the machine's clock: sleep on a TimeSource, or wait for the event",

@@ -25,8 +25,9 @@ struct Room: Sendable, CustomTestStringConvertible {
     Room("RPCObservability", ["RPC", "CoreMetrics", "Instrumentation", "Logging", "Tracing"]),
     Room("StoreModel", []),
     Room("StoreProtocol", ["Schema", "CSchemas", "CProtobufC", "RPC", "StoreModel", "NIOCore"]),
+    Room("SeededExecution", []),
     Room("Checksum", ["CISAL", "NIOCore"]),
-    Room("ChunkStore", ["StoreModel", "Checksum", "NIOCore"]),
+    Room("ChunkStore", ["StoreModel", "Checksum", "CDisk", "NIOCore"]),
     Room("MetadataStore", ["StoreModel", "GRDB"]),
     Room(
       "DirectoryServer",
@@ -47,7 +48,9 @@ struct Room: Sendable, CustomTestStringConvertible {
       "Simulation",
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
-        "Schema", "StoreModel", "StoreProtocol", "Checksum", "NIOCore", "DequeModule", "Logging",
+        "Schema", "SeededExecution", "StoreModel", "StoreProtocol", "Checksum", "NIOCore",
+        "DequeModule",
+        "Logging",
       ]),
     Room(
       "holdfast",
@@ -65,7 +68,7 @@ struct Room: Sendable, CustomTestStringConvertible {
   ]
 
   /// C targets, which import nothing of Swift's.
-  static let inC: Set<String> = ["CISAL", "CProtobufC", "CSchemas"]
+  static let inC: Set<String> = ["CDisk", "CISAL", "CProtobufC", "CSchemas"]
 }
 
 @Suite("Rooms and walls")

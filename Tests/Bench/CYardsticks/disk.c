@@ -52,3 +52,66 @@ double yardstick_appends(const char *directory, int count) {
   double elapsed = write_all(directory, O_APPEND, count, APPEND_BYTES, APPEND_BYTES);
   return elapsed < 0 ? elapsed : count / elapsed;
 }
+
+// Makes a file of `count` chunks; returns its descriptor for reading, or a negated errno.
+static int make_file(char *path, const char *directory, int count, int flags) {
+  snprintf(path, PATH_MAX, "%s/yardstick", directory);
+  int fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
+  char *buffer = malloc(CHUNK_BYTES);
+  int failure = fd < 0 ? -errno : buffer == NULL ? -ENOMEM : 0;
+  if (buffer) memset(buffer, 0x5a, CHUNK_BYTES);
+  for (int i = 0; i < count && !failure; i++)
+    if (write(fd, buffer, CHUNK_BYTES) != CHUNK_BYTES) failure = -(errno ? errno : EIO);
+  if (!failure && fdatasync(fd)) failure = -errno;
+  free(buffer);
+  if (fd >= 0) close(fd);
+  if (failure) return failure;
+  fd = open(path, O_RDONLY | flags);
+  if (fd < 0 && errno == EINVAL) fd = open(path, O_RDONLY);
+  return fd < 0 ? -errno : fd;
+}
+
+int yardstick_evict(const char *path) {
+  int fd = open(path, O_RDONLY);
+  if (fd < 0) return -errno;
+  int code = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  close(fd);
+  return -code;
+}
+
+double yardstick_reads(const char *directory, int count, int is_warm) {
+  char path[PATH_MAX];
+  int fd = make_file(path, directory, count, 0);
+  if (fd < 0) return fd;
+  char *buffer = malloc(WRITE_BYTES);
+  if (!is_warm) yardstick_evict(path);
+  ssize_t length;
+  double bytes = 0, start = now_seconds();
+  while ((length = read(fd, buffer, WRITE_BYTES)) > 0) bytes += length;
+  double elapsed = now_seconds() - start;
+  close(fd);
+  unlink(path);
+  free(buffer);
+  return length < 0 ? -EIO : bytes / elapsed;
+}
+
+double yardstick_random_reads(const char *directory, int count, int reads) {
+  enum { BYTES = 2 * APPEND_BYTES };
+  char path[PATH_MAX];
+  int fd = make_file(path, directory, count, O_DIRECT);
+  if (fd < 0) return fd;
+  void *buffer = NULL;
+  if (posix_memalign(&buffer, ALIGNMENT, BYTES)) return -ENOMEM;
+  yardstick_evict(path);
+  unsigned long long state = 88172645463325252ull, places = (unsigned long long)count * CHUNK_BYTES / BYTES;
+  double failure = 0, start = now_seconds();
+  for (int i = 0; i < reads && !failure; i++) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    if (pread(fd, buffer, BYTES, (off_t)(state % places * BYTES)) != BYTES) failure = -EIO;
+  }
+  double elapsed = now_seconds() - start;
+  close(fd);
+  unlink(path);
+  free(buffer);
+  return failure ? failure : reads / elapsed;
+}

@@ -4,7 +4,8 @@ import Foundation
 /// run, and prints both.
 ///
 /// `ONLY=rpc` runs the figures whose names begin so; `JSON=FILE` writes a JSON object a line;
-/// `HOLDFAST=PATH` is the command whose servers the file figures use; `DATA=DIR` holds their data.
+/// `HOLDFAST=PATH` is the command whose servers the file figures use; `DATA=DIR` holds their data;
+/// `SCALE=10000000` is how many chunks `store.scale` goes up to.
 @main
 struct HoldfastBench {
   static func main() async {
@@ -13,6 +14,11 @@ struct HoldfastBench {
       var report = try Report(only: environment["ONLY"] ?? "", jsonPath: environment["JSON"])
       try await AdapterBench.run(&report)
       try await RPCBench.run(&report)
+      try await StoreBench.run(
+        &report,
+        below: environment["DATA"].map { URL(filePath: $0) }
+          ?? FileManager.default.temporaryDirectory,
+        scale: environment["SCALE"].flatMap { Int($0) } ?? 100_000)
       try await FileBench.run(
         &report, command: environment["HOLDFAST"] ?? ".build/release/holdfast",
         below: environment["DATA"].map { URL(filePath: $0) }

@@ -21,6 +21,16 @@ double yardstick_chunks(const char *directory, int count);
 // removed.
 double yardstick_appends(const char *directory, int count);
 
+// Bytes a second out of a file of `count` times 8 MiB in `directory` that was just written, 1 MiB a read:
+// out of the page cache, or, after that was emptied, from the disk. The file is removed.
+double yardstick_reads(const char *directory, int count, int is_warm);
+
+// Reads a second of 8 KiB at random places of such a file, past the page cache, one after the other.
+double yardstick_random_reads(const char *directory, int count, int reads);
+
+// Has the system forget what it has in memory of a file. 0 or a negated errno.
+int yardstick_evict(const char *path);
+
 // Bare protobuf-c on the bench's message, given encoded: packs a second into one buffer...
 double yardstick_pack(const uint8_t *message, size_t length, int count);
 // ...and unpacks a second into an arena.

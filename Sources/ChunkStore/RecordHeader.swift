@@ -1,0 +1,236 @@
+import Checksum
+import NIOCore
+import StoreModel
+
+/// What stands at the beginning of a record: all that is known of a chunk, so that the index, or the
+/// namespace, can be rebuilt from segments alone. `FORMAT.md` describes the bytes.
+struct RecordHeader: Sendable, Hashable {
+  /// What a record is.
+  enum Kind: UInt8, Sendable {
+    /// A chunk, which may take another record's place.
+    case chunk = 1
+    /// The end of another record.
+    case deletion = 2
+  }
+
+  /// What it is.
+  var kind: Kind
+  /// The chunk; of a deletion, only the id is meant.
+  var record: ChunkRecord
+  /// CRC-32C of each 64 KiB block of the payload.
+  var blocks: [UInt32]
+  /// Where it stands: a header that is found anywhere else is not believed.
+  var place: RecordPlace
+  /// The record that no longer counts once this one does.
+  var superseded: RecordPlace?
+  /// The number of the group commit that made it durable.
+  var batch: UInt64
+  /// The last group commit that was durable when this header was written.
+  var durableBatch: UInt64
+  /// Bytes before the payload.
+  var byteCount: Int
+
+  /// Bytes before the block checksums.
+  static let fixedBytes = 88
+  /// The first 4 bytes, read as a little-endian number: `HFr` and 0x1A.
+  static let magic: UInt32 = 0x1A72_4648
+  /// The version this code reads and writes.
+  static let version: UInt8 = 1
+  /// The most bytes a header has: a 64 MiB chunk with the longest name, in whole disk blocks.
+  static let maxBytes = 8_192
+  /// Where the header's own checksum stands.
+  private static let checksumOffset = 12
+
+  /// How many bytes a chunk's header has, if its payload begins on a disk block of its own or not.
+  static func bytes(for chunk: NewChunk, isAligned: Bool) -> Int {
+    let blocks = BlockChecksums.blockCount(bytes: Int(chunk.length))
+    let count =
+      fixedBytes + 4 * blocks + chunk.name.bucket.utf8.count + chunk.name.key.utf8.count
+    return isAligned ? DiskBuffer.roundUp(count) : (count + 7) / 8 * 8
+  }
+
+  /// How many bytes a deletion has, header and all.
+  static let deletionBytes = 128
+
+  /// Bytes of the whole record with what fills it up to the next one's place.
+  var recordBytes: Int {
+    RecordPlace.roundUp(byteCount + Int(record.chunk.length))
+  }
+
+  /// What it kills.
+  var kill: RecordKill? {
+    superseded.map { RecordKill(id: record.chunk.id, place: $0) }
+  }
+
+  /// A chunk's header, before it has its place.
+  static func chunk(
+    _ record: ChunkRecord, blocks: [UInt32], superseding superseded: RecordPlace?,
+    isAligned: Bool
+  ) -> RecordHeader {
+    RecordHeader(
+      kind: .chunk, record: record, blocks: blocks, place: RecordPlace(segment: 0, unit: 0),
+      superseded: superseded, batch: 0, durableBatch: 0,
+      byteCount: bytes(for: record.chunk, isAligned: isAligned))
+  }
+
+  /// A deletion's header, before it has its place.
+  static func deletion(_ kill: RecordKill) -> RecordHeader {
+    let chunk = NewChunk(
+      id: kill.id, epoch: 0, length: 0, name: Name(storedBucket: "", key: ""))
+    return RecordHeader(
+      kind: .deletion, record: ChunkRecord(chunk: chunk, checksum: 0), blocks: [],
+      place: RecordPlace(segment: 0, unit: 0), superseded: kill.place, batch: 0, durableBatch: 0,
+      byteCount: deletionBytes)
+  }
+
+  /// Writes the header, `byteCount` bytes, at the beginning of this memory.
+  func encode(into target: UnsafeMutableRawBufferPointer) {
+    let chunk = record.chunk
+    var writer = MemoryWriter(target)
+    writer.write(RecordHeader.magic)
+    writer.write(RecordHeader.version)
+    writer.write(kind.rawValue)
+    writer.write(UInt16(0))
+    writer.write(UInt32(byteCount))
+    writer.write(UInt32(0))
+    writer.write(place.segment)
+    writer.write(place.unit)
+    writer.write(chunk.id.group)
+    writer.write(chunk.id.index)
+    writer.write(chunk.id.upload)
+    writer.write(chunk.epoch)
+    writer.write(chunk.length)
+    writer.write(record.checksum)
+    writer.write(superseded?.segment ?? 0)
+    writer.write(superseded?.unit ?? 0)
+    writer.write(batch)
+    writer.write(durableBatch)
+    writer.write(UInt16(chunk.name.bucket.utf8.count))
+    writer.write(UInt16(chunk.name.key.utf8.count))
+    writer.write(UInt32(blocks.count))
+    for block in blocks { writer.write(block) }
+    writer.write(utf8: chunk.name.bucket)
+    writer.write(utf8: chunk.name.key)
+    writer.fill(upTo: byteCount)
+    let checksum = CRC32C.checksum(of: UnsafeRawBufferPointer(rebasing: target[..<byteCount]))
+    target.storeBytes(
+      of: checksum.littleEndian, toByteOffset: RecordHeader.checksumOffset, as: UInt32.self)
+  }
+
+  /// How many bytes the header has that seems to begin here; nil where none does. `bytes` are at least
+  /// `fixedBytes`.
+  static func announcedBytes(_ bytes: ByteBuffer) -> Int? {
+    let start = bytes.readerIndex
+    guard
+      bytes.getInteger(at: start, endianness: .little, as: UInt32.self) == magic,
+      bytes.getInteger(at: start + 4, as: UInt8.self) == version,
+      let count = bytes.getInteger(at: start + 8, endianness: .little, as: UInt32.self),
+      (fixedBytes...maxBytes).contains(Int(count)), count % 8 == 0
+    else { return nil }
+    return Int(count)
+  }
+
+  /// Reads a header.
+  ///
+  /// - Parameters:
+  ///   - bytes: what begins with it; `maxBytes` are always enough.
+  ///   - place: where it was read.
+  /// - Throws: `StoreError.dataLoss` that says what is wrong with it.
+  init(decoding bytes: ByteBuffer, at place: RecordPlace) throws(StoreError) {
+    guard let count = RecordHeader.announcedBytes(bytes) else {
+      throw StoreError(.dataLoss, "no record of a known version begins there")
+    }
+    guard var text = bytes.getSlice(at: bytes.readerIndex, length: count) else {
+      throw StoreError(.dataLoss, "its header is cut short")
+    }
+    guard RecordHeader.isIntact(text) else {
+      throw StoreError(.dataLoss, "the header's checksum does not fit")
+    }
+    text.moveReaderIndex(forwardBy: 5)
+    guard
+      let (kind, _, _, _, segment, unit) = text.readMultipleIntegers(
+        endianness: .little, as: (UInt8, UInt16, UInt32, UInt32, UInt32, UInt32).self),
+      let kind = Kind(rawValue: kind)
+    else {
+      throw StoreError(.dataLoss, "it is a record of a kind that is not known here")
+    }
+    guard place == RecordPlace(segment: segment, unit: unit) else {
+      throw StoreError(
+        .dataLoss, "its header was written for place \(unit) of segment \(segment)")
+    }
+    try self.init(kind: kind, body: &text, place: place, byteCount: count)
+  }
+
+  /// Reads what follows the place.
+  private init(
+    kind: Kind, body text: inout ByteBuffer, place: RecordPlace, byteCount: Int
+  ) throws(StoreError) {
+    let contradiction = StoreError(.dataLoss, "the header contradicts itself")
+    guard
+      let (group, index, upload, epoch, length, checksum) = text.readMultipleIntegers(
+        endianness: .little, as: (UInt32, UInt32, UInt64, UInt64, UInt32, UInt32).self),
+      let (deadSegment, deadUnit, batch, durableBatch, bucketBytes, keyBytes, blockCount) =
+        text.readMultipleIntegers(
+          endianness: .little, as: (UInt32, UInt32, UInt64, UInt64, UInt16, UInt16, UInt32).self),
+      length <= ChunkLimits.maxBytes, (length == 0) == (kind == .deletion),
+      kind == .chunk || deadSegment != 0,
+      Int(blockCount) == BlockChecksums.blockCount(bytes: Int(length)),
+      text.readableBytes >= 4 * Int(blockCount) + Int(bucketBytes) + Int(keyBytes)
+    else { throw contradiction }
+    let blocks: [UInt32] = (0..<blockCount).compactMap { _ in
+      text.readInteger(endianness: .little)
+    }
+    guard
+      let bucket = text.readBytes(length: Int(bucketBytes)),
+      let key = text.readBytes(length: Int(keyBytes)),
+      let bucket = String(validating: bucket, as: UTF8.self),
+      let key = String(validating: key, as: UTF8.self)
+    else { throw contradiction }
+    let name =
+      kind == .deletion
+      ? Name(storedBucket: "", key: "") : try RecordHeader.name(bucket: bucket, key: key)
+    let chunk = NewChunk(
+      id: ChunkID(group: group, upload: upload, index: index), epoch: epoch, length: length,
+      name: name)
+    self.init(
+      kind: kind, record: ChunkRecord(chunk: chunk, checksum: checksum), blocks: blocks,
+      place: place,
+      superseded: deadSegment == 0 ? nil : RecordPlace(segment: deadSegment, unit: deadUnit),
+      batch: batch, durableBatch: durableBatch, byteCount: byteCount)
+  }
+
+  private init(
+    kind: Kind, record: ChunkRecord, blocks: [UInt32], place: RecordPlace,
+    superseded: RecordPlace?, batch: UInt64, durableBatch: UInt64, byteCount: Int
+  ) {
+    self.kind = kind
+    self.record = record
+    self.blocks = blocks
+    self.place = place
+    self.superseded = superseded
+    self.batch = batch
+    self.durableBatch = durableBatch
+    self.byteCount = byteCount
+  }
+
+  /// Whether a header's checksum fits its bytes.
+  private static func isIntact(_ header: ByteBuffer) -> Bool {
+    var crc = CRC32C()
+    header.withUnsafeReadableBytes { bytes in
+      crc.update(UnsafeRawBufferPointer(rebasing: bytes[..<checksumOffset]))
+      crc.update([0, 0, 0, 0])
+      crc.update(UnsafeRawBufferPointer(rebasing: bytes[(checksumOffset + 4)...]))
+    }
+    return header.getInteger(
+      at: header.readerIndex + checksumOffset, endianness: .little, as: UInt32.self) == crc.value
+  }
+
+  /// The name that the chunk was written for.
+  private static func name(bucket: String, key: String) throws(StoreError) -> Name {
+    do {
+      return try Name(bucket: bucket, key: key)
+    } catch {
+      throw StoreError(.dataLoss, "the header has no valid name: \(error.message)")
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import StoreModel
+
+/// What memory holds of a segment.
+struct Segment: Sendable {
+  /// A segment's life.
+  enum Phase: Sendable, Hashable {
+    /// New records go here.
+    case active
+    /// No room for more; its checkpoint is still to be written.
+    case full
+    /// It ends with its checkpoint and never grows again.
+    case sealed
+    /// A write or sync of it failed: nothing more is written to it, and what it holds is to be moved.
+    case failed
+  }
+
+  /// Its number.
+  let number: UInt32
+  /// Where in its life it is.
+  var phase: Phase
+  /// Whether only deletions and compaction may write to it, because the disk is full.
+  var isReserve = false
+  /// Bytes that its records and its checkpoint may take.
+  var capacity: Int
+  /// Bytes of them for which room was set aside; grows up to `capacity`.
+  var reserved: Int
+  /// Where the next record goes.
+  var end: Int
+  /// Bytes of the disk that it takes.
+  var diskBytes: Int
+  /// Bytes of the records that count, about.
+  var liveBytes = 0
+  /// Bytes of all its records, about, without what stands between them.
+  var writtenBytes = 0
+  /// How many items its checkpoint has, or would have.
+  var items = 0
+  /// Extents that were given out and not yet committed or given up.
+  var extents = 0
+  /// The chunks written to it so far; empty once sealed.
+  var entries: [SegmentEntry] = []
+  /// What its records ended so far; empty once sealed.
+  var kills: [RecordKill] = []
+  /// How many records of which other segments its records ended.
+  var killTargets: [UInt32: Int] = [:]
+  /// For writing, until it is sealed.
+  var writer: (any DiskFile)?
+  /// For reading, once somebody did.
+  var reader: (any DiskFile)?
+  /// Who reads from it: while there are any, nothing of it is given back.
+  var pins = 0
+  /// Ranges of dead records whose room is to be given back.
+  var dead: [Range<Int>] = []
+  /// `liveBytes` when it was found that a damaged record keeps it from being compacted.
+  var stuckAt: Int?
+  /// Whether its file is on its way out.
+  var isLeaving = false
+
+  /// Records that are larger stand in extents of their own, on disk blocks of their own.
+  static let maxGatheredBytes = 64 << 10
+  /// The most room that is set aside at a time.
+  static let maxReserveStep = 64 << 20
+  /// Dead records of at least so many bytes have their room given back at once.
+  static let minPunchedBytes = 64 << 10
+
+  /// About how many bytes a chunk's record takes.
+  static func recordBytes(length: UInt32) -> Int {
+    let length = Int(length)
+    return length > maxGatheredBytes
+      ? DiskBuffer.alignment + DiskBuffer.roundUp(length)
+      : RecordPlace.roundUp(RecordHeader.deletionBytes + length)
+  }
+
+  /// The whole disk blocks that surely belong to a chunk's record alone; nil when they are few.
+  static func deadRange(_ place: RecordPlace, length: UInt32) -> Range<Int>? {
+    let start = DiskBuffer.roundUp(place.offset)
+    let end =
+      (place.offset + RecordHeader.fixedBytes + Int(length)) / DiskBuffer.alignment
+      * DiskBuffer.alignment
+    return end - start >= minPunchedBytes ? start..<end : nil
+  }
+
+  /// About how many bytes it would take with its records one behind the other.
+  var packedBytes: Int {
+    2 * SegmentHeader.bytes + writtenBytes + SegmentCheckpoint.bytes(entries: items, kills: 0)
+  }
+
+  /// Whether an extent of so many bytes, with so many records, and the checkpoint still fit.
+  func hasRoom(bytes: Int, records: Int, maxRecords: Int) -> Bool {
+    let known = entries.count + kills.count + 2 * extents
+    guard known + records <= maxRecords else { return false }
+    return neededBytes(forExtent: bytes, records: records) <= capacity
+  }
+
+  /// Bytes of the file with such an extent and the checkpoint.
+  func neededBytes(forExtent bytes: Int, records: Int) -> Int {
+    let known = entries.count + kills.count + 2 * extents
+    return DiskBuffer.roundUp(end) + bytes
+      + SegmentCheckpoint.bytes(entries: known + 2 * records, kills: 0)
+  }
+
+  /// How much room to set aside when so many bytes are needed: the more, the larger it has become.
+  func reserve(for needed: Int) -> Int {
+    min(max(needed, reserved + min(reserved, Segment.maxReserveStep)), capacity)
+  }
+}

@@ -1,0 +1,185 @@
+import Checksum
+import NIOCore
+import StoreModel
+
+/// The end of a sealed segment: what stands in it, so that it need not be read when the store opens.
+/// `FORMAT.md` describes the bytes.
+struct SegmentCheckpoint: Sendable, Hashable {
+  /// The last bytes of a sealed segment: where its lists are.
+  struct Footer: Sendable, Hashable {
+    /// The segment's number.
+    var number: UInt32
+    /// The disk that it was made on.
+    var disk: UInt64
+    /// Where the lists begin: a multiple of the disk's block, behind the last record.
+    var offset: UInt64
+    /// How many entries there are.
+    var entryCount: UInt32
+    /// How many kills.
+    var killCount: UInt32
+    /// CRC-32C of the entries' bytes.
+    var entriesChecksum: UInt32
+    /// CRC-32C of the kills' bytes.
+    var killsChecksum: UInt32
+    /// About how many bytes the segment's records took, dead ones included.
+    var writtenBytes: UInt64
+
+    /// Bytes of it: a whole disk block.
+    static let bytes = DiskBuffer.alignment
+    /// The first 8 bytes, read as a little-endian number: `HFend`, CR, LF, 0x1A.
+    static let magic: UInt64 = 0x1A0A_0D64_6E65_4648
+    /// The version this code reads and writes.
+    static let version: UInt32 = 1
+    /// Bytes under its checksum.
+    private static let usedBytes = 56
+
+    /// Where the entries are.
+    var entriesRange: Range<Int> {
+      Int(offset)..<Int(offset) + Int(entryCount) * SegmentCheckpoint.itemBytes
+    }
+
+    /// Where the kills are.
+    var killsRange: Range<Int> {
+      entriesRange.upperBound..<entriesRange.upperBound
+        + Int(killCount) * SegmentCheckpoint.itemBytes
+    }
+
+    /// Bytes of the segment's file.
+    var fileBytes: Int {
+      DiskBuffer.roundUp(killsRange.upperBound) + Footer.bytes
+    }
+
+    /// Appends it.
+    func encode(to text: inout ByteBuffer) {
+      var own = ByteBuffer()
+      own.writeMultipleIntegers(
+        Footer.magic, Footer.version, number, disk, offset, entryCount, killCount,
+        entriesChecksum, killsChecksum, writtenBytes, endianness: .little)
+      own.writeInteger(CRC32C.checksum(of: own), endianness: .little)
+      own.writeRepeatingByte(0, count: Footer.bytes - own.readableBytes)
+      text.writeBuffer(&own)
+    }
+
+    /// Describes a checkpoint.
+    init(
+      number: UInt32, disk: UInt64, offset: UInt64, entryCount: UInt32, killCount: UInt32,
+      entriesChecksum: UInt32, killsChecksum: UInt32, writtenBytes: UInt64
+    ) {
+      self.number = number
+      self.disk = disk
+      self.offset = offset
+      self.entryCount = entryCount
+      self.killCount = killCount
+      self.entriesChecksum = entriesChecksum
+      self.killsChecksum = killsChecksum
+      self.writtenBytes = writtenBytes
+    }
+
+    /// Reads a footer; nil when these bytes are none, or damaged.
+    ///
+    /// - Parameters:
+    ///   - bytes: the file's last block.
+    ///   - fileBytes: bytes of the whole file.
+    init?(decoding bytes: ByteBuffer, fileBytes: Int) {
+      var text = bytes
+      guard
+        let (magic, version, number, disk, offset) = text.readMultipleIntegers(
+          endianness: .little, as: (UInt64, UInt32, UInt32, UInt64, UInt64).self),
+        let (entries, kills, entriesChecksum, killsChecksum, writtenBytes, checksum) =
+          text.readMultipleIntegers(
+            endianness: .little, as: (UInt32, UInt32, UInt32, UInt32, UInt64, UInt32).self),
+        magic == Footer.magic, version == Footer.version,
+        let used = bytes.getSlice(at: bytes.readerIndex, length: Footer.usedBytes),
+        CRC32C.checksum(of: used) == checksum,
+        offset >= SegmentHeader.bytes, offset <= UInt64(fileBytes)
+      else { return nil }
+      self.init(
+        number: number, disk: disk, offset: offset, entryCount: entries, killCount: kills,
+        entriesChecksum: entriesChecksum, killsChecksum: killsChecksum,
+        writtenBytes: writtenBytes)
+      guard self.fileBytes == fileBytes else { return nil }
+    }
+  }
+
+  /// The chunks that counted when the segment was sealed.
+  var entries: [SegmentEntry]
+  /// The records of other segments that this one's records ended.
+  var kills: [RecordKill]
+  /// About how many bytes its records took, dead ones included.
+  var writtenBytes: Int
+
+  /// Bytes of an entry, and of a kill.
+  static let itemBytes = 24
+
+  /// How many bytes a checkpoint of so many entries and kills needs behind the records.
+  static func bytes(entries: Int, kills: Int) -> Int {
+    DiskBuffer.roundUp((entries + kills) * itemBytes) + Footer.bytes
+  }
+
+  /// The bytes to write at `offset` of the segment, which end its file.
+  func encode(number: UInt32, disk: UInt64, offset: Int) -> ByteBuffer {
+    var lists = ByteBufferAllocator().buffer(
+      capacity: SegmentCheckpoint.bytes(entries: entries.count, kills: kills.count))
+    for entry in entries {
+      lists.writeMultipleIntegers(
+        entry.id.group, entry.id.index, entry.id.upload, entry.unit, entry.length,
+        endianness: .little)
+    }
+    let entriesChecksum = CRC32C.checksum(of: lists)
+    let entriesBytes = lists.readableBytes
+    for kill in kills {
+      lists.writeMultipleIntegers(
+        kill.id.group, kill.id.index, kill.id.upload, kill.place.segment, kill.place.unit,
+        endianness: .little)
+    }
+    let killsChecksum = CRC32C.checksum(
+      of: lists.getSlice(at: entriesBytes, length: lists.readableBytes - entriesBytes)
+        ?? ByteBuffer())
+    lists.writeRepeatingByte(
+      0, count: DiskBuffer.roundUp(lists.readableBytes) - lists.readableBytes)
+    Footer(
+      number: number, disk: disk, offset: UInt64(offset), entryCount: UInt32(entries.count),
+      killCount: UInt32(kills.count), entriesChecksum: entriesChecksum,
+      killsChecksum: killsChecksum, writtenBytes: UInt64(writtenBytes)
+    ).encode(to: &lists)
+    return lists
+  }
+
+  /// Reads entries; nil when they are damaged.
+  static func entries(_ bytes: ByteBuffer, footer: Footer) -> [SegmentEntry]? {
+    guard
+      bytes.readableBytes == footer.entriesRange.count,
+      CRC32C.checksum(of: bytes) == footer.entriesChecksum
+    else { return nil }
+    var text = bytes
+    var entries: [SegmentEntry] = []
+    entries.reserveCapacity(Int(footer.entryCount))
+    while let (group, index, upload, unit, length) = text.readMultipleIntegers(
+      endianness: .little, as: (UInt32, UInt32, UInt64, UInt32, UInt32).self)
+    {
+      entries.append(
+        SegmentEntry(
+          id: ChunkID(group: group, upload: upload, index: index), unit: unit, length: length))
+    }
+    return entries
+  }
+
+  /// Reads kills; nil when they are damaged.
+  static func kills(_ bytes: ByteBuffer, footer: Footer) -> [RecordKill]? {
+    guard
+      bytes.readableBytes == footer.killsRange.count,
+      CRC32C.checksum(of: bytes) == footer.killsChecksum
+    else { return nil }
+    var text = bytes
+    var kills: [RecordKill] = []
+    while let (group, index, upload, segment, unit) = text.readMultipleIntegers(
+      endianness: .little, as: (UInt32, UInt32, UInt64, UInt32, UInt32).self)
+    {
+      kills.append(
+        RecordKill(
+          id: ChunkID(group: group, upload: upload, index: index),
+          place: RecordPlace(segment: segment, unit: unit)))
+    }
+    return kills
+  }
+}

@@ -1,0 +1,105 @@
+package import StoreModel
+
+/// What a segment's file holds, for people who look into it.
+package enum SegmentDump {
+  /// Something that stands in a segment.
+  package enum Item: Sendable {
+    /// The segment's header: its number and its disk's.
+    case segment(number: UInt32, disk: UInt64)
+    /// A record.
+    case record(Record)
+    /// Bytes that are no record: from and up to.
+    case nothing(Range<Int>)
+    /// The checkpoint at the end: how many entries and kills it has.
+    case checkpoint(offset: Int, entries: Int, kills: Int)
+    /// Something that is wrong.
+    case problem(String)
+  }
+
+  /// A record.
+  package struct Record: Sendable {
+    /// Where it begins in the file.
+    package var offset: Int
+    /// Bytes of it, with what fills it up.
+    package var bytes: Int
+    /// Whether it ends another record and is nothing else.
+    package var isDeletion: Bool
+    /// The chunk; of a deletion the id alone is meant.
+    package var chunk: ChunkRecord
+    /// The record that it ends: segment and offset.
+    package var ends: (segment: UInt32, offset: Int)?
+    /// The number of the commit that made it durable.
+    package var batch: UInt64
+    /// Blocks of 64 KiB that don't fit their checksums.
+    package var badBlocks: [Int]
+  }
+
+  /// Reads a segment from its beginning to its end.
+  ///
+  /// - Parameters:
+  ///   - path: the segment's file.
+  ///   - disk: where it is.
+  ///   - body: told of each thing, in order.
+  /// - Throws: `notFound`, `internal` when the file can't be read.
+  package static func run(
+    _ path: String, on disk: any Disk, _ body: (Item) -> Void
+  ) async throws(StoreError) {
+    let file = try await disk.open(path)
+    let head = try await file.read(at: 0, length: SegmentHeader.bytes)
+    let name = path.split(separator: "/").last.map(String.init) ?? path
+    var number = StorePaths.segment(ofFile: name) ?? 0
+    do throws(StoreError) {
+      let header = try SegmentHeader(decoding: head.bytes)
+      if number != 0, number != header.number {
+        body(.problem("the file's name is that of segment \(number)"))
+      }
+      number = header.number
+      body(.segment(number: header.number, disk: header.disk))
+    } catch {
+      body(.problem("the segment's header: \(error.message)"))
+    }
+    let footer = try await SegmentRecovery.footer(
+      of: file, number: number, fileBytes: head.fileBytes)
+    let end = footer.map { Int($0.offset) } ?? head.fileBytes
+    var scanner = SegmentScanner(file: file, number: number, end: end)
+    while let finding = try await scanner.next() {
+      switch finding {
+      case .record(let header, let badBlocks): body(.record(Record(header, badBlocks)))
+      case .nothing(let range): body(.nothing(range))
+      }
+    }
+    guard let footer else {
+      body(.problem("it has no checkpoint: it is being written to, or was when the power went"))
+      return
+    }
+    let lists = try await checkpoint(of: file, footer: footer)
+    if !lists.areWhole { body(.problem("the checkpoint's lists are damaged")) }
+    body(
+      .checkpoint(
+        offset: end, entries: Int(footer.entryCount), kills: Int(footer.killCount)))
+  }
+
+  /// A checkpoint's lists, as far as they are whole.
+  static func checkpoint(
+    of file: any DiskFile, footer: SegmentCheckpoint.Footer
+  ) async throws(StoreError) -> (entries: [SegmentEntry], kills: [RecordKill], areWhole: Bool) {
+    let entries = SegmentCheckpoint.entries(
+      try await file.read(
+        at: footer.entriesRange.lowerBound, length: footer.entriesRange.count
+      ).bytes, footer: footer)
+    let kills = SegmentCheckpoint.kills(
+      try await file.read(at: footer.killsRange.lowerBound, length: footer.killsRange.count).bytes,
+      footer: footer)
+    return (entries ?? [], kills ?? [], entries != nil && kills != nil)
+  }
+}
+
+extension SegmentDump.Record {
+  init(_ header: RecordHeader, _ badBlocks: [Int]) {
+    self.init(
+      offset: header.place.offset, bytes: header.recordBytes,
+      isDeletion: header.kind == .deletion, chunk: header.record,
+      ends: header.superseded.map { ($0.segment, $0.offset) }, batch: header.batch,
+      badBlocks: badBlocks)
+  }
+}

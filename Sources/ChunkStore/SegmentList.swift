@@ -1,0 +1,84 @@
+import NIOCore
+import StoreModel
+
+/// The file `segments/list`: which segments there must be, so that one that is gone is noticed.
+///
+/// ```
+/// holdfast segments 1
+/// 1-40
+/// 42
+/// checksum 89abcdef
+/// ```
+///
+/// A segment is listed once its file is durable, and taken off before the file is removed. So one that
+/// is listed and not there was lost; one that is there and not listed is only younger, or on its way out.
+struct SegmentList: Sendable, Hashable {
+  /// The segments' numbers.
+  var numbers: Set<UInt32>
+
+  /// Where it stands.
+  static let path = "\(StorePaths.segments)/list"
+  private static let title = "holdfast segments 1"
+  /// The most bytes of it that are read: millions of segments.
+  private static let maxBytes = 64 << 20
+
+  /// The file's text.
+  var text: String {
+    var lines = "\(SegmentList.title)\n"
+    var rest = numbers.sorted()[...]
+    while let first = rest.first {
+      let run = zip(rest, first...).prefix { $0 == $1 }.count
+      let last = first + UInt32(run - 1)
+      lines += first == last ? "\(first)\n" : "\(first)-\(last)\n"
+      rest = rest.dropFirst(run)
+    }
+    return lines + "checksum \(DataDirectory.checksum(of: lines))\n"
+  }
+
+  /// Lists segments.
+  init(numbers: Set<UInt32>) {
+    self.numbers = numbers
+  }
+
+  /// Reads the file's text; nil when it is damaged.
+  init?(parsing text: String) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard lines.count >= 3, lines[0] == SegmentList.title, lines[lines.count - 1].isEmpty else {
+      return nil
+    }
+    let body = lines.dropLast(2)
+    let checksum = DataDirectory.checksum(of: body.joined(separator: "\n") + "\n")
+    guard lines[lines.count - 2] == "checksum \(checksum)" else { return nil }
+    numbers = []
+    for line in body.dropFirst() {
+      let ends = line.split(separator: "-").compactMap { UInt32($0) }
+      guard let first = ends.first, let last = ends.last, ends.count <= 2, first <= last else {
+        return nil
+      }
+      numbers.formUnion(first...last)
+    }
+  }
+
+  /// Reads the file.
+  ///
+  /// - Returns: nil when there is none or it is damaged.
+  static func read(on disk: any Disk) async throws(StoreError) -> SegmentList? {
+    do throws(StoreError) {
+      let file = try await disk.read(path, at: 0, length: maxBytes)
+      return SegmentList(parsing: String(buffer: file.bytes))
+    } catch {
+      guard error.code == .notFound else { throw error }
+      return nil
+    }
+  }
+
+  /// Replaces the file; durable when it returns, as are all names in its directory.
+  func write(on disk: any Disk) async throws(StoreError) {
+    let temporary = SegmentList.path + StorePaths.temporarySuffix
+    try await disk.removeIfThere(temporary)
+    let bytes = Array(text.utf8)
+    try await disk.publish(
+      DiskBuffer(copying: bytes), bytes: bytes.count, through: temporary, as: SegmentList.path)
+    try await disk.sync(directory: StorePaths.segments)
+  }
+}

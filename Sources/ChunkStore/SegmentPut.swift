@@ -1,0 +1,234 @@
+import Checksum
+import NIOCore
+import StoreModel
+import Synchronization
+
+/// A chunk on its way into a `SegmentStore`.
+///
+/// A small chunk is gathered in memory and goes to the disk together with others. A large one goes to an
+/// extent of its own, past the page cache, as it comes in: while one half of the buffer is written, the
+/// other is filled; its header is written last. Either way a byte is copied once, into aligned memory,
+/// and summed while it is in the cache.
+actor SegmentPut: ChunkPut {
+  /// The memory in which a large chunk's bytes are gathered.
+  static let bufferBytes = 1 << 20
+
+  private let store: SegmentStore
+  private let chunk: NewChunk
+  private let isSmall: Bool
+  /// Bytes of the memory that this put takes.
+  private let bufferSize: Int
+
+  private var checksums: BlockChecksums
+  private var buffer: DiskBuffer?
+  /// Where in `buffer` the next byte goes.
+  private var end = 0
+  /// Where in `buffer` the half that is filled begins.
+  private var start = 0
+  /// Bytes of the payload whose writing has begun.
+  private var written = 0
+  /// The writing of the other half.
+  private var pending: (any DiskOperation)?
+  /// Where a large chunk's record stands.
+  private var extent: RecordPlace?
+  private var file: (any DiskFile)?
+  private var isOver = false
+
+  /// Begins a put; nothing is on disk yet.
+  init(store: SegmentStore, chunk: NewChunk) {
+    self.store = store
+    self.chunk = chunk
+    let whole = RecordHeader.bytes(for: chunk, isAligned: false) + Int(chunk.length)
+    isSmall = whole <= Segment.maxGatheredBytes
+    bufferSize =
+      isSmall
+      ? Int(chunk.length)
+      : min(
+        SegmentPut.bufferBytes, max(DiskBuffer.roundUp(Int(chunk.length)), RecordHeader.maxBytes))
+    checksums = BlockChecksums(expectedBytes: Int(chunk.length))
+  }
+
+  func append(_ bytes: ByteBuffer) async throws {
+    try checkOpen()
+    guard checksums.byteCount + bytes.readableBytes <= chunk.length else {
+      throw StoreError(
+        .invalidArgument,
+        "chunk \(chunk.id) was announced with \(chunk.length) bytes, but more came")
+    }
+    let buffer = try await takeBuffer()
+    var rest = bytes
+    while rest.readableBytes > 0 {
+      let room = start + half - end
+      guard let part = rest.readSlice(length: min(room, rest.readableBytes)) else { break }
+      part.withUnsafeReadableBytes { source in
+        let target = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[end...])
+        checksums.update(source, copyingTo: target)
+      }
+      end += part.readableBytes
+      if !isSmall, end == start + half { try await writeHalf(buffer) }
+    }
+  }
+
+  func finish(checksum: UInt32) async throws -> ChunkRecord {
+    try checkOpen()
+    guard checksums.byteCount == chunk.length else {
+      throw StoreError(
+        .invalidArgument,
+        "chunk \(chunk.id) was announced with \(chunk.length) bytes, but "
+          + "\(checksums.byteCount) came")
+    }
+    let blocks = checksums.blocks
+    let whole = BlockChecksums.whole(blocks: blocks, bytes: checksums.byteCount)
+    guard whole == checksum else {
+      throw StoreError(
+        .dataLoss,
+        "chunk \(chunk.id) was damaged on its way: its bytes' checksum is not its writer's")
+    }
+    var header = RecordHeader.chunk(
+      ChunkRecord(chunk: chunk, checksum: whole), blocks: blocks, superseding: nil,
+      isAligned: !isSmall)
+    let buffer = try await takeBuffer()
+    var body = Commit.Body.gathered(buffer)
+    if !isSmall {
+      if end > start { try await writeHalf(buffer) }
+      try await waitForWrite()
+      header.place = try await takeExtent()
+      body = .placed(buffer)
+    }
+    let record = try await store.store(header, body: body, use: .put)
+    await cancel()
+    return record
+  }
+
+  func cancel() async {
+    isOver = true
+    // How the write went no longer matters, but its memory is in use until it ends.
+    try? await waitForWrite()
+    if let buffer {
+      self.buffer = nil
+      store.staging.give(buffer, bufferSize)
+    }
+    file = nil
+    if let extent {
+      self.extent = nil
+      store.endExtent(extent)
+    }
+  }
+
+  /// Bytes of the part of the buffer that is filled before it is written.
+  private var half: Int {
+    isSmall || bufferSize < SegmentPut.bufferBytes ? bufferSize : bufferSize / 2
+  }
+
+  /// Begins to write the half that was filled, and goes to the other one.
+  private func writeHalf(_ buffer: DiskBuffer) async throws {
+    let extent = try await takeExtent()
+    guard let file else { throw StoreError(.internal, "chunk \(chunk.id) lost its segment") }
+    try await waitForWrite()
+    let padded = start + DiskBuffer.roundUp(end - start)
+    buffer.zero(end..<padded)
+    let headerBytes = RecordHeader.bytes(for: chunk, isAligned: true)
+    pending = file.beginWrite(
+      buffer, start..<padded, at: extent.offset + headerBytes + written)
+    written += end - start
+    start = start == 0 && half < bufferSize ? half : 0
+    end = start
+    if half == bufferSize { try await waitForWrite() }
+  }
+
+  /// Waits for the write that is under way.
+  private func waitForWrite() async throws(StoreError) {
+    guard let operation = pending else { return }
+    pending = nil
+    do throws(StoreError) {
+      try await operation.finish()
+    } catch {
+      if let extent { store.fail(extent.segment, error) }
+      throw error
+    }
+  }
+
+  /// The memory to gather in.
+  private func takeBuffer() async throws -> DiskBuffer {
+    if let buffer { return buffer }
+    let taken = try await store.staging.take(bufferSize)
+    guard !isOver else {
+      store.staging.give(taken, bufferSize)
+      throw SegmentPut.over
+    }
+    buffer = taken
+    return taken
+  }
+
+  /// The place of a large chunk's record, with room for all of it.
+  private func takeExtent() async throws(StoreError) -> RecordPlace {
+    if let extent { return extent }
+    let bytes =
+      RecordHeader.bytes(for: chunk, isAligned: true) + DiskBuffer.roundUp(Int(chunk.length))
+    let place = try await store.extent(bytes: bytes, records: 1, use: .put)
+    extent = place
+    file = store.writer(of: place.segment)
+    return place
+  }
+
+  private func checkOpen() throws(StoreError) {
+    if isOver { throw SegmentPut.over }
+  }
+
+  private static let over = StoreError(.internal, "the put is over already")
+}
+
+extension SegmentStore {
+  /// Makes a chunk durable and visible, or finds it here with the same content. One at a time for each
+  /// chunk.
+  ///
+  /// - Returns: the chunk as stored.
+  /// - Throws: `alreadyExists` when it is here with other content, and what the disk throws.
+  func store(
+    _ header: RecordHeader, body: Commit.Body, use: StoreState.Use
+  ) async throws -> ChunkRecord {
+    let id = header.record.chunk.id
+    await takeTurn(.chunk(id))
+    defer { endTurn(.chunk(id)) }
+    var header = header
+    if let known = shell.withLock({ $0.state.index[id] }) {
+      if let stored = try await sound(id) {
+        guard stored.blocks == header.blocks,
+          stored.record.chunk.length == header.record.chunk.length
+        else { throw StoreError.conflict(id) }
+        if !known.isDoubtful { return stored.record }
+      }
+      header.superseded = known.place
+    }
+    return try await commit(Commit(header: header, body: body, use: use)).get().record
+  }
+
+  /// Ends an extent that a large chunk had, stored or not.
+  func endExtent(_ place: RecordPlace) {
+    shell.withLock { $0.state.endExtent(place) }
+    upkeepBell.continuation.yield()
+  }
+
+  /// The file to write a segment's records to.
+  func writer(of number: UInt32) -> (any DiskFile)? {
+    shell.withLock { $0.state.segments[number]?.writer }
+  }
+
+  /// The header of a chunk that is here and whose every block was just read and verified; nil when it
+  /// is damaged.
+  private func sound(_ id: ChunkID) async throws -> RecordHeader? {
+    do {
+      let reader = try await openRecord(id)
+      do {
+        try await reader.verifyAll()
+        await reader.close()
+        return reader.header
+      } catch {
+        await reader.close()
+        throw error
+      }
+    } catch let error as StoreError where error.code == .dataLoss {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import Checksum
+import NIOCore
+import StoreModel
+import Synchronization
+
+/// A chunk's record that is read. What fits into the first read is served out of it.
+///
+/// Blocks are read into memory and summed there before they leave: `sendfile` would spare a copy, but
+/// its bytes could only be verified by whoever receives them.
+struct SegmentReader: ChunkReader {
+  /// The record, verified.
+  let header: RecordHeader
+  /// The record's beginning, header included.
+  let head: ByteBuffer
+  let file: any DiskFile
+  let store: SegmentStore
+
+  /// Blocks read at a time by `verifyAll`.
+  private static let blocksARead = 16
+
+  var record: ChunkRecord {
+    header.record
+  }
+
+  /// Whether the record stands together with others.
+  var isSmall: Bool {
+    RecordHeader.bytes(for: record.chunk, isAligned: false) + Int(record.chunk.length)
+      <= Segment.maxGatheredBytes
+  }
+
+  func read(blocks: Range<Int>) async throws -> VerifiedBlocks {
+    precondition(
+      !blocks.isEmpty && blocks.lowerBound >= 0 && blocks.upperBound <= header.blocks.count,
+      "blocks \(blocks) of a chunk of \(header.blocks.count)")
+    let start = blocks.lowerBound * BlockChecksums.blockBytes
+    let end = min(blocks.upperBound * BlockChecksums.blockBytes, Int(record.chunk.length))
+    let bytes = try await payload(start..<end)
+    guard bytes.readableBytes == end - start else {
+      throw damaged("its segment is cut short")
+    }
+    var checksums = BlockChecksums(expectedBytes: end - start)
+    checksums.update(bytes)
+    let found = checksums.blocks
+    let expected = Array(header.blocks[blocks])
+    guard found == expected else {
+      let bad = zip(found, expected).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+      throw damaged("block \(blocks.lowerBound + (bad ?? 0)) has another checksum")
+    }
+    return VerifiedBlocks(offset: UInt32(start), checksums: expected, bytes: bytes)
+  }
+
+  func close() async {
+    store.unpin(header.place.segment)
+  }
+
+  /// Reads and verifies every block.
+  func verifyAll() async throws {
+    for start in stride(from: 0, to: header.blocks.count, by: SegmentReader.blocksARead) {
+      let end = min(start + SegmentReader.blocksARead, header.blocks.count)
+      _ = try await read(blocks: start..<end)
+    }
+  }
+
+  /// Bytes of the payload, as they are on disk.
+  private func payload(_ range: Range<Int>) async throws(StoreError) -> ByteBuffer {
+    let start = header.byteCount + range.lowerBound
+    if let bytes = head.getSlice(at: head.readerIndex + start, length: range.count) {
+      return bytes
+    }
+    return try await file.read(at: header.place.offset + start, length: range.count).bytes
+  }
+
+  /// Notes and tells that the chunk is damaged.
+  private func damaged(_ what: String) -> StoreError {
+    store.noteDamage(record.chunk.id, at: header.place, what)
+    return StoreError.damaged(record.chunk.id, what)
+  }
+}
+
+extension SegmentStore {
+  /// What a look at the index gives a reader.
+  private enum Target {
+    case nothing
+    case record(ChunkIndex.Entry, (any DiskFile)?)
+  }
+
+  /// Finds a chunk's record and verifies its header; reads no more than that if nothing but the header
+  /// will be wanted. To be closed.
+  func openRecord(_ id: ChunkID, headOnly: Bool = false) async throws(StoreError) -> SegmentReader {
+    let target = shell.withLock { shell -> Target in
+      guard let entry = shell.state.index[id] else { return .nothing }
+      shell.state.segments[entry.place.segment]?.pins += 1
+      return .record(entry, shell.state.segments[entry.place.segment]?.reader)
+    }
+    guard case .record(let entry, let known) = target else { throw StoreError.noChunk(id) }
+    do throws(StoreError) {
+      return try await readRecord(id, entry, known: known, headOnly: headOnly)
+    } catch {
+      unpin(entry.place.segment)
+      throw error
+    }
+  }
+
+  private func readRecord(
+    _ id: ChunkID, _ entry: ChunkIndex.Entry, known: (any DiskFile)?, headOnly: Bool
+  ) async throws(StoreError) -> SegmentReader {
+    let file: any DiskFile
+    if let known {
+      file = known
+    } else {
+      do throws(StoreError) {
+        file = try await reader(of: entry.place.segment)
+      } catch {
+        guard error.code == .notFound else { throw error }
+        throw damaged(id, entry, "its segment is gone")
+      }
+    }
+    let isWhole = !headOnly && Int(entry.length) <= Segment.maxGatheredBytes
+    let head = try await file.read(
+      at: entry.place.offset,
+      length: isWhole
+        ? SegmentStore.maxSmallHeaderBytes + Int(entry.length) : RecordHeader.maxBytes)
+    do throws(StoreError) {
+      let header = try RecordHeader(decoding: head.bytes, at: entry.place)
+      guard header.kind == .chunk, header.record.chunk.id == id,
+        header.record.chunk.length == entry.length
+      else { throw StoreError(.dataLoss, "another record stands in its place") }
+      return SegmentReader(header: header, head: head.bytes, file: file, store: self)
+    } catch {
+      throw damaged(id, entry, error.message)
+    }
+  }
+
+  /// The most bytes of the header of a record that is read at once: one block and the longest name.
+  static let maxSmallHeaderBytes =
+    (RecordHeader.fixedBytes + 4 + Name.maxBucketBytes + Name.maxKeyBytes + 7) / 8 * 8
+
+  /// Notes that a record was found damaged.
+  func noteDamage(_ id: ChunkID, at place: RecordPlace, _ what: String) {
+    shell.withLock { shell in
+      guard let entry = shell.state.index[id], entry.place == place, !entry.isDamaged else {
+        return
+      }
+      shell.state.noteDamage(id, at: place)
+      shell.report(StorePaths.segment(place.segment), "chunk \(id) is damaged: \(what)")
+    }
+  }
+
+  /// Notes and tells that a chunk's record is damaged.
+  private func damaged(_ id: ChunkID, _ entry: ChunkIndex.Entry, _ what: String) -> StoreError {
+    noteDamage(id, at: entry.place, what)
+    return StoreError.damaged(id, what)
+  }
+}

@@ -1,0 +1,122 @@
+import Checksum
+import NIOCore
+import StoreModel
+
+/// Reads a segment's records one after the other, without trusting any of it: for recovery, for checks
+/// and for the repair of a checkpoint.
+///
+/// What is no record is passed over in steps of a record's unit, so that nothing that is damaged hides
+/// what stands behind it.
+struct SegmentScanner: Sendable {
+  /// What stands at a place.
+  enum Finding: Sendable, Hashable {
+    /// A record, and which of its blocks don't fit their checksums.
+    case record(RecordHeader, badBlocks: [Int])
+    /// Bytes that begin no record: from and up to.
+    case nothing(Range<Int>)
+  }
+
+  private let file: any DiskFile
+  private let number: UInt32
+  /// Where the records end.
+  private let end: Int
+  /// What was read last, and where it begins.
+  private var window = ByteBuffer()
+  private var windowOffset = 0
+  private var offset = SegmentHeader.bytes
+
+  /// Bytes that are read at a time.
+  private static let windowBytes = 1 << 20
+
+  /// Scans up to `end`.
+  init(file: any DiskFile, number: UInt32, end: Int) {
+    self.file = file
+    self.number = number
+    self.end = end
+  }
+
+  /// What comes next; nil at the end.
+  ///
+  /// - Throws: `StoreError.internal` when the disk can't read.
+  mutating func next() async throws(StoreError) -> Finding? {
+    let start = offset
+    while offset < end {
+      try await load(RecordHeader.maxBytes)
+      if let header = header() {
+        if start < offset { return .nothing(start..<offset) }
+        let bad = try await badBlocks(of: header)
+        offset += header.recordBytes
+        return .record(header, badBlocks: bad)
+      }
+      skip()
+    }
+    return start < offset ? .nothing(start..<min(offset, end)) : nil
+  }
+
+  /// The header at the present place, if one is there and its record ends before the end.
+  private func header() -> RecordHeader? {
+    guard
+      let bytes = window.getSlice(
+        at: window.readerIndex + offset - windowOffset,
+        length: min(RecordHeader.maxBytes, windowOffset + window.readableBytes - offset)),
+      let unit = UInt32(exactly: offset / RecordPlace.unitBytes),
+      let header = try? RecordHeader(
+        decoding: bytes, at: RecordPlace(segment: number, unit: unit)),
+      offset + header.recordBytes <= RecordPlace.roundUp(end)
+    else { return nil }
+    return header
+  }
+
+  /// Goes to the next place in the window where a record may begin.
+  private mutating func skip() {
+    let step = RecordPlace.unitBytes
+    window.withUnsafeReadableBytes { bytes in
+      repeat {
+        offset += step
+      } while offset - windowOffset + 4 <= bytes.count
+        && bytes.loadUnaligned(fromByteOffset: offset - windowOffset, as: UInt32.self)
+          != RecordHeader.magic.littleEndian
+    }
+  }
+
+  /// The blocks of a payload that don't fit.
+  private mutating func badBlocks(of header: RecordHeader) async throws(StoreError) -> [Int] {
+    var bad: [Int] = []
+    let payload = offset + header.byteCount
+    let length = Int(header.record.chunk.length)
+    for (block, expected) in header.blocks.enumerated() {
+      let start = block * BlockChecksums.blockBytes
+      let count = min(BlockChecksums.blockBytes, length - start)
+      let bytes = try await bytes(at: payload + start, count: count)
+      if bytes.readableBytes < count || CRC32C.checksum(of: bytes) != expected {
+        bad.append(block)
+      }
+    }
+    return bad
+  }
+
+  /// Bytes of the file; fewer at its end.
+  private mutating func bytes(at start: Int, count: Int) async throws(StoreError) -> ByteBuffer {
+    if start < windowOffset || start + count > windowOffset + window.readableBytes {
+      try await load(at: start, atLeast: count)
+    }
+    let available = max(min(count, windowOffset + window.readableBytes - start), 0)
+    return window.getSlice(at: window.readerIndex + start - windowOffset, length: available)
+      ?? ByteBuffer()
+  }
+
+  /// Makes sure that the window holds so many bytes from the present place, as far as there are.
+  private mutating func load(_ count: Int) async throws(StoreError) {
+    let wanted = min(count, end - offset)
+    guard offset < windowOffset || offset + wanted > windowOffset + window.readableBytes else {
+      return
+    }
+    try await load(at: offset, atLeast: wanted)
+  }
+
+  private mutating func load(at start: Int, atLeast count: Int) async throws(StoreError) {
+    let length = max(min(SegmentScanner.windowBytes, RecordPlace.roundUp(end) - start), count)
+    window = try await file.read(at: start, length: length).bytes
+    windowOffset = start
+  }
+}

@@ -1,0 +1,246 @@
+import Checksum
+import NIOCore
+import StoreModel
+import Synchronization
+
+/// Giving room back: segments of which much is dead, or that failed, are emptied and removed.
+///
+/// Every record that still counts is read, verified and written anew, which ends the old one; so at each
+/// moment exactly one of the two counts, whenever the power goes. A record that is damaged is not
+/// copied, nor dropped: its segment stays until a good copy was stored or the chunk deleted.
+extension SegmentStore {
+  package func run() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.keepUp() }
+      group.addTask { await self.scrubForever() }
+    }
+  }
+
+  /// Does upkeep whenever the bell rings.
+  private func keepUp() async {
+    for await _ in upkeepBell.stream where !Task.isCancelled {
+      while await upkeep(), !Task.isCancelled {}
+    }
+  }
+
+  /// Does one piece of upkeep.
+  ///
+  /// - Returns: whether there was something to do.
+  package func upkeep() async -> Bool {
+    await takeTurn(.upkeep)
+    defer { endTurn(.upkeep) }
+    if await sealOne() { return true }
+    for number in shell.withLock({ $0.state.segmentsToPunch }) { await punch(number) }
+    if let number = shell.withLock({ $0.state.segmentToCompact }) {
+      await compact(number)
+      await keepReserve()
+      return true
+    }
+    return false
+  }
+
+  /// Empties and removes a segment.
+  func compact(_ number: UInt32) async {
+    do {
+      let content = try await content(of: number)
+      var limiter = BandwidthLimit(bytesPerSecond: configuration.compactionBytesPerSecond)
+      for run in runs(of: content.entries, in: number) {
+        try Task.checkCancellation()
+        let bytes = try await move(run, from: number)
+        if let wake = limiter.spend(bytes, now: clock.nanoseconds) {
+          try await clock.sleep(until: wake)
+        }
+      }
+      try await carry(content.kills, from: number)
+      shell.withLock { $0.state.segments[number]?.killTargets = [:] }
+      let left = shell.withLock { shell in
+        let left = shell.state.segments[number]?.liveBytes ?? 0
+        if left > 0 { shell.state.segments[number]?.stuckAt = left }
+        return left
+      }
+      if left == 0 { try await removeSegment(number) }
+    } catch is CancellationError {
+      return
+    } catch {
+      giveUp(number, error)
+    }
+  }
+
+  /// Notes that a segment can't be compacted now; what changes in it makes it be tried again.
+  private func giveUp(_ number: UInt32, _ error: any Error) {
+    let message = (error as? StoreError)?.message ?? "\(error)"
+    shell.withLock { shell in
+      guard let segment = shell.state.segments[number] else { return }
+      shell.state.segments[number]?.stuckAt = segment.liveBytes
+      shell.report(StorePaths.segment(number), "could not be compacted: \(message)")
+    }
+  }
+
+  /// What a segment holds, by its checkpoint.
+  private func content(of number: UInt32) async throws(StoreError) -> SegmentCheckpoint {
+    let segment = shell.withLock { $0.state.segments[number] }
+    guard let segment, segment.phase == .sealed else {
+      return SegmentCheckpoint(
+        entries: segment?.entries ?? [], kills: segment?.kills ?? [], writtenBytes: 0)
+    }
+    let file = try await reader(of: number)
+    let size = try await file.read(at: 0, length: 0).fileBytes
+    guard
+      let footer = try await SegmentRecovery.footer(of: file, number: number, fileBytes: size),
+      let entries = SegmentCheckpoint.entries(
+        try await file.read(
+          at: footer.entriesRange.lowerBound, length: footer.entriesRange.count
+        ).bytes, footer: footer),
+      let kills = SegmentCheckpoint.kills(
+        try await file.read(at: footer.killsRange.lowerBound, length: footer.killsRange.count)
+          .bytes, footer: footer)
+    else { throw StoreError(.dataLoss, "its checkpoint is damaged") }
+    return SegmentCheckpoint(entries: entries, kills: kills, writtenBytes: 0)
+  }
+
+  /// What is to be moved at a time: a large record by itself, small ones together, so that they are
+  /// packed.
+  private func runs(of entries: [SegmentEntry], in number: UInt32) -> [[SegmentEntry]] {
+    var runs: [[SegmentEntry]] = []
+    var run: [SegmentEntry] = []
+    var bytes = 0
+    for entry in entries {
+      let own = Segment.recordBytes(length: entry.length) + SegmentStore.maxSmallHeaderBytes
+      if !run.isEmpty, bytes + own > SegmentStore.maxTogetherBytes {
+        runs.append(run)
+        (run, bytes) = ([], 0)
+      }
+      run.append(entry)
+      bytes += own
+    }
+    if !run.isEmpty { runs.append(run) }
+    return runs
+  }
+
+  /// Writes chunks' records anew that still stand in a segment and are whole.
+  ///
+  /// - Returns: bytes of their payloads.
+  private func move(_ run: [SegmentEntry], from number: UInt32) async throws -> Int {
+    // In the ids' order; whoever has one of these turns waits for no other.
+    let entries = run.sorted { $0.id < $1.id }
+    for entry in entries { await takeTurn(.chunk(entry.id)) }
+    defer { for entry in entries { endTurn(.chunk(entry.id)) } }
+    var readers: [SegmentReader] = []
+    defer { for reader in readers { unpin(reader.header.place.segment) } }
+    for entry in entries {
+      let place = RecordPlace(segment: number, unit: entry.unit)
+      guard shell.withLock({ $0.state.index[entry.id]?.place }) == place else { continue }
+      do throws(StoreError) {
+        readers.append(try await openRecord(entry.id))
+      } catch {
+        guard error.code == .dataLoss else { throw error }
+      }
+    }
+    let small = readers.filter { $0.isSmall }
+    try await copySmall(small)
+    for reader in readers where !reader.isSmall {
+      do {
+        try await copyLarge(reader)
+      } catch let error as StoreError where error.code == .dataLoss {
+        continue
+      }
+    }
+    return readers.reduce(0) { $0 + Int($1.record.chunk.length) }
+  }
+
+  /// Writes small records anew, together; those that are damaged are left.
+  private func copySmall(_ readers: [SegmentReader]) async throws {
+    let size = readers.reduce(0) { $0 + Int($1.record.chunk.length) }
+    guard size > 0 else { return }
+    let held = try await staging.take(size)
+    defer { staging.give(held, size) }
+    var commits: [Commit] = []
+    for reader in readers {
+      do {
+        let bytes = try await reader.read(blocks: 0..<reader.header.blocks.count).bytes
+        let buffer = DiskBuffer(capacity: bytes.readableBytes)
+        bytes.withUnsafeReadableBytes { buffer.bytes.copyMemory(from: $0) }
+        let header = RecordHeader.chunk(
+          reader.record, blocks: reader.header.blocks, superseding: reader.header.place,
+          isAligned: false)
+        commits.append(Commit(header: header, body: .gathered(buffer), use: .upkeep))
+      } catch let error as StoreError where error.code == .dataLoss {
+        continue
+      }
+    }
+    guard !commits.isEmpty else { return }
+    for result in await commit(commits) { _ = try result.get() }
+  }
+
+  /// Writes a large record anew, block by block, each verified.
+  private func copyLarge(_ reader: SegmentReader) async throws {
+    let old = reader.header
+    let length = Int(old.record.chunk.length)
+    var header = RecordHeader.chunk(
+      old.record, blocks: old.blocks, superseding: old.place, isAligned: true)
+    let buffer = try await staging.take(SegmentPut.bufferBytes)
+    defer { staging.give(buffer, SegmentPut.bufferBytes) }
+    let extent = try await extent(
+      bytes: header.byteCount + DiskBuffer.roundUp(length), records: 1, use: .upkeep)
+    defer { endExtent(extent) }
+    guard let file = writer(of: extent.segment) else {
+      throw StoreError(.internal, "segment \(extent.segment) can't be written to")
+    }
+    let blocksAtOnce = SegmentPut.bufferBytes / BlockChecksums.blockBytes
+    for first in stride(from: 0, to: old.blocks.count, by: blocksAtOnce) {
+      let last = min(first + blocksAtOnce, old.blocks.count)
+      let blocks = try await reader.read(blocks: first..<last)
+      let count = blocks.bytes.readableBytes
+      blocks.bytes.withUnsafeReadableBytes { buffer.bytes.copyMemory(from: $0) }
+      buffer.zero(count..<DiskBuffer.roundUp(count))
+      do throws(StoreError) {
+        try await file.beginWrite(
+          buffer, 0..<DiskBuffer.roundUp(count),
+          at: extent.offset + header.byteCount + Int(blocks.offset)
+        ).finish()
+      } catch {
+        fail(extent.segment, error)
+        throw error
+      }
+    }
+    header.place = extent
+    _ = try await commit(Commit(header: header, body: .placed(buffer), use: .upkeep)).get()
+  }
+
+  /// Says anew which records no longer count, of those that are still on disk.
+  private func carry(_ kills: [RecordKill], from number: UInt32) async throws {
+    let needed = shell.withLock { shell in
+      kills.filter { $0.place.segment != number && shell.state.segments[$0.place.segment] != nil }
+    }
+    let together = SegmentStore.maxTogetherBytes / RecordHeader.deletionBytes
+    for start in stride(from: 0, to: needed.count, by: together) {
+      let commits = needed[start..<min(start + together, needed.count)].map {
+        Commit(header: .deletion($0), body: .none, use: .upkeep)
+      }
+      for result in await commit(commits) { _ = try result.get() }
+    }
+  }
+}
+
+/// Spreads work over time: after each piece it says until when to wait.
+struct BandwidthLimit: Sendable {
+  private let bytesPerSecond: Int
+  /// When all that was spent is paid for.
+  private var paidAt: UInt64 = 0
+
+  /// The least pause, in nanoseconds: shorter ones are saved up.
+  private static let minPause: UInt64 = 10_000_000
+
+  init(bytesPerSecond: Int) {
+    self.bytesPerSecond = max(bytesPerSecond, 1)
+  }
+
+  /// Notes that so many bytes were handled.
+  ///
+  /// - Returns: until when to wait, on the clock of `now`; nil: not at all.
+  mutating func spend(_ bytes: Int, now: UInt64) -> UInt64? {
+    let cost = UInt64(Double(bytes) / Double(bytesPerSecond) * 1e9)
+    paidAt = max(paidAt, now) + cost
+    return paidAt > now + BandwidthLimit.minPause ? paidAt : nil
+  }
+}

@@ -1,0 +1,64 @@
+package import StoreModel
+import Synchronization
+
+extension SegmentStore {
+  /// Opens the store in a disk's directory; makes it there when the directory is empty.
+  ///
+  /// - Parameters:
+  ///   - disk: the data directory.
+  ///   - clock: the time.
+  ///   - configuration: how it is set up.
+  ///   - drawNode: asked for the node's number when the directory is empty.
+  ///   - random: gives 64 random bits, for the disk's own number.
+  /// - Returns: the store; its problems say what is wrong in the directory.
+  /// - Throws: `preconditionFailed` when the directory is in use, foreign, or of another format;
+  ///   `dataLoss` when its format file is damaged.
+  package static func open(
+    on disk: any Disk, clock: any ChunkStoreClock, configuration: Configuration = Configuration(),
+    drawNode: () -> NodeID, random: () -> UInt64
+  ) async throws(StoreError) -> SegmentStore {
+    let lock = try await disk.lock(StorePaths.lock)
+    do throws(StoreError) {
+      let directory = try await DataDirectory.open(
+        on: disk, drawNode: drawNode, drawDisk: { max(1, random()) })
+      let space = try await disk.space()
+      let limits = StoreState.Limits(
+        segmentBytes: configuration.segmentBytes ?? segmentBytes(capacity: space.capacityBytes))
+      var recovery = SegmentRecovery(
+        disk: disk, directory: directory, limits: limits, hashSeed: random())
+      try await recovery.run()
+      var shell = Shell(state: recovery.state, directory: directory)
+      shell.problems = recovery.problems
+      shell.listed = recovery.listed
+      shell.verifiedAt = await ScrubLog.read(on: disk).verifiedAt
+      shell.hasReserve = await hasReserve(on: disk, bytes: limits.reserveBytes)
+      let store = SegmentStore(
+        disk: disk, lock: lock, clock: clock, configuration: configuration, shell: shell)
+      await store.keepReserve()
+      store.upkeepBell.continuation.yield()
+      return store
+    } catch {
+      await lock.release()
+      throw error
+    }
+  }
+
+  /// Bytes of a segment on a disk of this size: large, so that there are few, but a small part of it.
+  static func segmentBytes(capacity: UInt64) -> Int {
+    let part = Int(clamping: capacity / 128) / minSegmentBytes * minSegmentBytes
+    return min(max(part, minSegmentBytes), maxSegmentBytes)
+  }
+
+  private static let minSegmentBytes = 1 << 20
+  private static let maxSegmentBytes = 512 << 20
+
+  /// Whether the reserve is there and as large as it should be; one that isn't is removed.
+  private static func hasReserve(on disk: any Disk, bytes: Int) async -> Bool {
+    guard let file = try? await disk.read(StorePaths.reserve, at: 0, length: 0) else {
+      return false
+    }
+    if file.fileBytes == bytes { return true }
+    try? await disk.remove(StorePaths.reserve)
+    return false
+  }
+}

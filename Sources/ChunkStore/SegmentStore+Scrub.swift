@@ -1,0 +1,159 @@
+import NIOCore
+import StoreModel
+import Synchronization
+
+/// The file `scrub`: when each segment was last found whole, so that a restart goes on where it was.
+///
+/// ```
+/// holdfast scrub 1
+/// 17 1767225600
+/// checksum 89abcdef
+/// ```
+struct ScrubLog: Sendable, Hashable {
+  /// Seconds since 1970, by segment.
+  var verifiedAt: [UInt32: Int64] = [:]
+
+  private static let title = "holdfast scrub 1"
+  private static let maxBytes = 64 << 20
+
+  /// The file's text.
+  var text: String {
+    let lines = verifiedAt.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }
+    let text = "\(ScrubLog.title)\n" + lines.joined()
+    return text + "checksum \(DataDirectory.checksum(of: text))\n"
+  }
+
+  /// Reads the file's text; what is damaged counts as never verified.
+  init(parsing text: String) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard lines.count >= 3, lines[0] == ScrubLog.title else { return }
+    let body = lines.dropLast(2)
+    let checksum = DataDirectory.checksum(of: body.joined(separator: "\n") + "\n")
+    guard lines[lines.count - 2] == "checksum \(checksum)" else { return }
+    for line in body.dropFirst() {
+      let parts = line.split(separator: " ")
+      guard parts.count == 2, let number = UInt32(parts[0]), let time = Int64(parts[1]) else {
+        continue
+      }
+      verifiedAt[number] = time
+    }
+  }
+
+  /// Describes what was verified.
+  init(verifiedAt: [UInt32: Int64]) {
+    self.verifiedAt = verifiedAt
+  }
+
+  /// Reads the file; what can't be read counts as never verified.
+  static func read(on disk: any Disk) async -> ScrubLog {
+    guard let file = try? await disk.read(StorePaths.scrub, at: 0, length: maxBytes) else {
+      return ScrubLog(verifiedAt: [:])
+    }
+    return ScrubLog(parsing: String(buffer: file.bytes))
+  }
+
+  /// Replaces the file. It may be lost with the power: then some is verified once more.
+  func write(on disk: any Disk) async throws(StoreError) {
+    let temporary = StorePaths.scrub + StorePaths.temporarySuffix
+    try await disk.removeIfThere(temporary)
+    let bytes = Array(text.utf8)
+    try await disk.publish(
+      DiskBuffer(copying: bytes), bytes: bytes.count, through: temporary, as: StorePaths.scrub)
+  }
+}
+
+/// Verification: everything is read once within a deadline, evenly spread over it, whether somebody asks
+/// for it or not; what is found damaged is reported.
+extension SegmentStore {
+  /// Verifies segments, the longest unverified first, until the task is cancelled.
+  func scrubForever() async {
+    while !Task.isCancelled {
+      do {
+        guard let number = segmentToScrub() else {
+          try await clock.sleep(until: clock.nanoseconds + SegmentStore.scrubPause)
+          continue
+        }
+        try await scrub(number)
+      } catch is CancellationError {
+        return
+      } catch {
+        report(StorePaths.scrub, "verification was interrupted: \(error)")
+        guard (try? await clock.sleep(until: clock.nanoseconds + SegmentStore.scrubPause)) != nil
+        else { return }
+      }
+    }
+  }
+
+  /// How long verification waits where there is nothing to do, in nanoseconds.
+  private static let scrubPause: UInt64 = 60_000_000_000
+  /// The least speed at which it reads, in bytes a second.
+  private static let minScrubBytesPerSecond = 1 << 20
+
+  /// The sealed segment that was not verified for longest; nil when all were within half the deadline.
+  func segmentToScrub() -> UInt32? {
+    let newest = clock.wallSeconds - configuration.scrubDeadline.components.seconds / 2
+    return shell.withLock { shell in
+      shell.state.segments.values
+        .filter { $0.phase == .sealed && !$0.isLeaving }
+        .map { (time: shell.verifiedAt[$0.number] ?? .min, number: $0.number) }
+        .filter { $0.time < newest || $0.time > clock.wallSeconds }
+        .min { ($0.time, $0.number) < ($1.time, $1.number) }?.number
+    }
+  }
+
+  /// Seconds since 1970 at which the segment was verified that was not for longest; nil: one never was.
+  package var oldestVerification: Int64? {
+    shell.withLock { shell in
+      var oldest: Int64?
+      for segment in shell.state.segments.values {
+        guard let time = shell.verifiedAt[segment.number] else { return nil }
+        oldest = min(oldest ?? time, time)
+      }
+      return oldest
+    }
+  }
+
+  /// Verifies every record of a segment that counts.
+  func scrub(_ number: UInt32) async throws {
+    let total = shell.withLock { shell in
+      shell.state.segments.values.reduce(0) { $0 + $1.liveBytes }
+    }
+    let seconds = max(configuration.scrubDeadline.components.seconds / 2, 1)
+    var limiter = BandwidthLimit(
+      bytesPerSecond: max(total / Int(seconds), SegmentStore.minScrubBytesPerSecond))
+    let parts = shell.withLock { $0.state.index.partCount }
+    var entries: [(id: ChunkID, place: RecordPlace, length: UInt32)] = []
+    for part in 0..<parts {
+      shell.withLock { shell in
+        shell.state.index.forEach(inPart: part) { id, entry in
+          if entry.place.segment == number { entries.append((id, entry.place, entry.length)) }
+        }
+      }
+    }
+    entries.sort { $0.place < $1.place }
+    for entry in entries {
+      try Task.checkCancellation()
+      if let wake = limiter.spend(Int(entry.length), now: clock.nanoseconds) {
+        try await clock.sleep(until: wake)
+      }
+      guard shell.withLock({ $0.state.index[entry.id]?.place }) == entry.place else { continue }
+      try await verify(entry.id)
+    }
+    let log = shell.withLock { shell in
+      shell.verifiedAt[number] = clock.wallSeconds
+      return ScrubLog(verifiedAt: shell.verifiedAt)
+    }
+    try await log.write(on: disk)
+  }
+
+  /// Reads and verifies a chunk; what is damaged is noted by the reader.
+  private func verify(_ id: ChunkID) async throws {
+    do {
+      let reader = try await openRecord(id)
+      defer { unpin(reader.header.place.segment) }
+      try await reader.verifyAll()
+    } catch let error as StoreError where error.code == .dataLoss || error.code == .notFound {
+      return
+    }
+  }
+}

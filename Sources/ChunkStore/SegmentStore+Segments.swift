@@ -1,0 +1,329 @@
+import NIOCore
+import StoreModel
+import Synchronization
+
+/// Segments' lives: made, sealed, read from, given back.
+extension SegmentStore {
+  /// What a caller who needs room has to do.
+  private enum Step {
+    case take(RecordPlace)
+    /// Make room, for all.
+    case make(StoreState.Room)
+    /// Wait for somebody who does.
+    case wait
+  }
+
+  /// Room in the active segment, or in a new one. To be ended by `endExtent`.
+  ///
+  /// - Throws: `resourceExhausted` on a full disk, `internal`.
+  func extent(
+    bytes: Int, records: Int, use: StoreState.Use
+  ) async throws(StoreError) -> RecordPlace {
+    while true {
+      let step = shell.withLock { shell -> Step in
+        let room = shell.state.allocate(bytes: bytes, records: records, use: use)
+        if case .extent(let place) = room { return .take(place) }
+        guard shell.rolling == nil else { return .wait }
+        shell.rolling = []
+        return .make(room)
+      }
+      switch step {
+      case .take(let place): return place
+      case .make(let room):
+        try await makeRoom(room, bytes: bytes, records: records, use: use)
+      case .wait:
+        await withCheckedContinuation { continuation in
+          let isOver = shell.withLock { shell in
+            shell.rolling?.append(continuation)
+            return shell.rolling == nil
+          }
+          if isOver { continuation.resume() }
+        }
+      }
+    }
+  }
+
+  /// Makes room for all who wait for some: in the active segment, or in a new one.
+  private func makeRoom(
+    _ room: StoreState.Room, bytes: Int, records: Int, use: StoreState.Use
+  ) async throws(StoreError) {
+    defer {
+      let waiting = shell.withLock { shell in
+        defer { shell.rolling = nil }
+        return shell.rolling ?? []
+      }
+      for continuation in waiting { continuation.resume() }
+      upkeepBell.continuation.yield()
+    }
+    if case .grow(let number, let size) = room {
+      do throws(StoreError) {
+        guard let writer = writer(of: number) else { return }
+        try await writer.reserve(size)
+        shell.withLock { $0.state.grow(number, to: size) }
+        return
+      } catch {
+        guard error.code == .resourceExhausted else {
+          fail(number, error)
+          throw error
+        }
+        shell.withLock { $0.state.retire() }
+      }
+    }
+    let (number, least, limits) = shell.withLock { shell in
+      shell.state.nextNumber += 1
+      let least = StoreState.leastBytes(forExtent: bytes, records: records)
+      return (shell.state.nextNumber - 1, least, shell.state.limits)
+    }
+    do throws(StoreError) {
+      try await makeSegment(
+        number, capacity: max(limits.segmentBytes, least),
+        reserved: max(limits.firstReserveBytes, least))
+    } catch {
+      // What is wrong with a segment's file says nothing about a chunk.
+      guard error.code == .resourceExhausted else {
+        shell.withLock { $0.failures += 1 }
+        throw StoreError(.internal, error.message)
+      }
+      let hasReserve = shell.withLock(\.hasReserve)
+      guard use != .put, hasReserve else { throw error }
+      try await takeReserve(number)
+    }
+  }
+
+  /// Makes a segment of at most `capacity` bytes, `reserved` of them set aside at once, durably, and has
+  /// new records go to it.
+  private func makeSegment(
+    _ number: UInt32, capacity: Int, reserved: Int
+  ) async throws(StoreError) {
+    let path = StorePaths.segment(number)
+    let writer = try await disk.create(path, reserving: reserved, direct: true)
+    do throws(StoreError) {
+      try await begin(
+        number, writer: writer, capacity: capacity, reserved: reserved, isReserve: false)
+    } catch {
+      await writer.close()
+      // What can't be removed holds no records, and is seen when the store opens next.
+      try? await disk.removeIfThere(path)
+      throw error
+    }
+  }
+
+  /// Makes the reserve a segment, for deletions and compaction alone.
+  private func takeReserve(_ number: UInt32) async throws(StoreError) {
+    shell.withLock { $0.hasReserve = false }
+    let path = StorePaths.segment(number)
+    try await disk.rename(StorePaths.reserve, to: path)
+    try await disk.sync(directory: "")
+    let writer = try await disk.openForWriting(path)
+    let bytes = shell.withLock { $0.state.limits.reserveBytes }
+    try await begin(number, writer: writer, capacity: bytes, reserved: bytes, isReserve: true)
+  }
+
+  /// Writes a segment's header, makes it and its name durable, and has new records go to it.
+  private func begin(
+    _ number: UInt32, writer: any DiskFile, capacity: Int, reserved: Int, isReserve: Bool
+  ) async throws(StoreError) {
+    let head = DiskBuffer(capacity: SegmentHeader.bytes)
+    SegmentHeader(number: number, disk: diskNumber).encode(into: head.bytes)
+    try await writer.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
+    try await changeList { $0.insert(number) }
+    shell.withLock { shell in
+      var segment = Segment(
+        number: number, phase: .active, capacity: capacity, reserved: reserved,
+        end: SegmentHeader.bytes, diskBytes: reserved)
+      segment.writer = writer
+      segment.isReserve = isReserve
+      shell.state.activate(segment)
+    }
+  }
+
+  /// Changes the list of segments; it, and all names in the segments' directory, are durable then.
+  private func changeList(_ change: (inout Set<UInt32>) -> Void) async throws(StoreError) {
+    await takeTurn(.list)
+    defer { endTurn(.list) }
+    var listed = shell.withLock(\.listed)
+    change(&listed)
+    try await SegmentList(numbers: listed).write(on: disk)
+    shell.withLock { [listed] in $0.listed = listed }
+  }
+
+  /// Turns away from a segment that can't be written to.
+  func fail(_ number: UInt32, _ error: StoreError) {
+    shell.withLock { shell in
+      shell.state.fail(number)
+      shell.failures += 1
+      shell.report(
+        StorePaths.segment(number),
+        "nothing more is written to it: \(error.message); its chunks are moved to other segments")
+    }
+    upkeepBell.continuation.yield()
+  }
+
+  // MARK: Sealing
+
+  /// Ends a full segment with its checkpoint.
+  ///
+  /// - Returns: whether there was one.
+  func sealOne() async -> Bool {
+    guard let number = shell.withLock({ $0.state.segmentToSeal }) else { return false }
+    do throws(StoreError) {
+      try await seal(number)
+    } catch {
+      fail(number, error)
+    }
+    return true
+  }
+
+  private func seal(_ number: UInt32) async throws(StoreError) {
+    guard let segment = shell.withLock({ $0.state.segments[number] }) else { return }
+    var entries: [SegmentEntry] = []
+    // In slices, so that nobody waits long; what dies meanwhile is ended by a later record.
+    for start in stride(from: 0, to: segment.entries.count, by: SegmentStore.sealSlice) {
+      let slice = segment.entries[
+        start..<min(start + SegmentStore.sealSlice, segment.entries.count)]
+      entries += shell.withLock { shell in
+        slice.filter { entry in
+          shell.state.index[entry.id]?.place == RecordPlace(segment: number, unit: entry.unit)
+        }
+      }
+    }
+    let kills = shell.withLock { shell in
+      segment.kills.filter { shell.state.segments[$0.place.segment] != nil }
+    }
+    let bytes = try await SegmentStore.writeCheckpoint(
+      SegmentCheckpoint(
+        entries: entries, kills: kills, writtenBytes: segment.writtenBytes), number: number,
+      disk: diskNumber,
+      recordsEnd: segment.end, writer: segment.writer)
+    shell.withLock { shell in
+      shell.state.segments[number]?.phase = .sealed
+      shell.state.segments[number]?.entries = []
+      shell.state.segments[number]?.kills = []
+      shell.state.segments[number]?.writer = nil
+      shell.state.segments[number]?.diskBytes = bytes
+    }
+  }
+
+  private static let sealSlice = 8_192
+
+  /// Writes a checkpoint behind a segment's records, and cuts the file there; durable when it returns.
+  ///
+  /// - Returns: bytes of the file.
+  static func writeCheckpoint(
+    _ checkpoint: SegmentCheckpoint, number: UInt32, disk: UInt64, recordsEnd: Int,
+    writer: (any DiskFile)?
+  ) async throws(StoreError) -> Int {
+    guard let writer else { throw StoreError(.internal, "segment \(number) can't be written to") }
+    let offset = DiskBuffer.roundUp(recordsEnd)
+    let text = checkpoint.encode(number: number, disk: disk, offset: offset)
+    let buffer = DiskBuffer(capacity: text.readableBytes)
+    text.withUnsafeReadableBytes { buffer.bytes.copyMemory(from: $0) }
+    let end = offset + text.readableBytes
+    try await writer.truncate(to: end)
+    try await writer.writeAndSync([DiskWrite(buffer, 0..<text.readableBytes, at: offset)])
+    await writer.close()
+    return end
+  }
+
+  // MARK: Reading
+
+  /// Opens a segment for reading; it is kept open for the next one.
+  func reader(of number: UInt32) async throws(StoreError) -> any DiskFile {
+    if let reader = shell.withLock({ $0.state.segments[number]?.reader }) { return reader }
+    let reader = try await disk.open(StorePaths.segment(number))
+    shell.withLock { shell in
+      guard shell.state.segments[number] != nil, shell.state.segments[number]?.reader == nil else {
+        return
+      }
+      shell.state.segments[number]?.reader = reader
+      shell.openReaders.append(number)
+      guard shell.openReaders.count > SegmentStore.maxOpenReaders else { return }
+      // Those who read from it still hold it open.
+      let oldest = shell.openReaders.removeFirst()
+      shell.state.segments[oldest]?.reader = nil
+    }
+    return reader
+  }
+
+  /// Ends a reading from a segment.
+  func unpin(_ number: UInt32) {
+    let hasWork = shell.withLock { shell in
+      shell.state.segments[number]?.pins -= 1
+      guard let segment = shell.state.segments[number] else { return false }
+      return segment.pins == 0 && (!segment.dead.isEmpty || segment.liveBytes == 0)
+    }
+    if hasWork { upkeepBell.continuation.yield() }
+  }
+
+  // MARK: Giving room back
+
+  /// Gives the room of a segment's dead records back, unless somebody reads from it.
+  func punch(_ number: UInt32) async {
+    let dead = shell.withLock { shell -> [Range<Int>] in
+      guard let segment = shell.state.segments[number], segment.pins == 0, !segment.isLeaving
+      else { return [] }
+      shell.state.segments[number]?.dead = []
+      return segment.dead
+    }
+    guard !dead.isEmpty else { return }
+    do throws(StoreError) {
+      let file = try await disk.openForWriting(StorePaths.segment(number))
+      for range in dead {
+        try await file.punch(range)
+        shell.withLock { $0.state.segments[number]?.diskBytes -= range.count }
+      }
+      await file.close()
+    } catch {
+      report(StorePaths.segment(number), "room in it could not be given back: \(error.message)")
+    }
+  }
+
+  /// Removes a segment in which nothing counts any more.
+  func removeSegment(_ number: UInt32) async throws(StoreError) {
+    let isLeaving = shell.withLock { shell in
+      guard let segment = shell.state.segments[number], segment.pins == 0,
+        segment.liveBytes == 0, segment.extents == 0
+      else { return false }
+      shell.state.segments[number]?.isLeaving = true
+      return true
+    }
+    guard isLeaving else { return }
+    do throws(StoreError) {
+      try await changeList { $0.remove(number) }
+      try await disk.remove(StorePaths.segment(number))
+      try await disk.sync(directory: StorePaths.segments)
+    } catch {
+      shell.withLock { $0.state.segments[number]?.isLeaving = false }
+      throw error
+    }
+    shell.withLock { shell in
+      shell.state.forget(number)
+      shell.verifiedAt[number] = nil
+      shell.openReaders.removeAll { $0 == number }
+    }
+  }
+
+  /// Sets room for one segment aside, if there is enough.
+  func keepReserve() async {
+    let (isNeeded, bytes) = shell.withLock {
+      (!$0.hasReserve && !$0.isClosed, $0.state.limits.reserveBytes)
+    }
+    guard isNeeded else { return }
+    do throws(StoreError) {
+      try await SegmentStore.makeReserve(on: disk, bytes: bytes)
+      shell.withLock { $0.hasReserve = true }
+    } catch {
+      // A full disk has none; it is made when there is room again.
+      if error.code != .resourceExhausted {
+        report(StorePaths.reserve, "cannot be made: \(error.message)")
+      }
+    }
+  }
+
+  /// Makes the reserve.
+  static func makeReserve(on disk: any Disk, bytes: Int) async throws(StoreError) {
+    let file = try await disk.create(StorePaths.reserve, reserving: bytes, direct: false)
+    await file.close()
+    try await disk.sync(directory: "")
+  }
+}

@@ -1,0 +1,317 @@
+package import StoreModel
+import Synchronization
+
+/// A node's chunks on one disk: append-only segments of self-describing records.
+///
+/// Every change is one record at the end of the active segment, and nothing is acknowledged before its
+/// record was synced; all who wait share one sync. What memory holds is a cache of the records.
+/// `FORMAT.md` says what stands in a segment and how it is read; `StoreState` decides, this reads and
+/// writes.
+///
+/// Each change goes through one door: the lock, `StoreState`, what is to be done, the lock's end, doing
+/// it. The parts are in files of their own: opening (`SegmentStore+Open`), group commit (`+Commit`),
+/// segments' lives (`+Segments`), compaction (`+Compaction`), verification (`+Scrub`).
+package final class SegmentStore: ChunkStore {
+  /// How a store is set up.
+  package struct Configuration: Sendable {
+    /// The most memory in which chunks are gathered on their way to the disk, in bytes.
+    package var stagingBytes = 64 << 20
+    /// Bytes of a segment, of which the disk must have room for some; nil: as the disk's size suggests.
+    package var segmentBytes: Int?
+    /// The most bytes a second that compaction copies; low, so that it doesn't stand in anybody's way.
+    package var compactionBytesPerSecond = 64 << 20
+    /// In which time everything is verified once.
+    package var scrubDeadline: Duration = .seconds(14 * 24 * 3_600)
+
+    /// The defaults.
+    package init() {}
+  }
+
+  /// What only one may change at a time.
+  enum Turn: Sendable, Hashable {
+    /// A chunk: a put, a deletion or a move.
+    case chunk(ChunkID)
+    /// The list of segments.
+    case list
+    /// What is sealed, compacted and removed.
+    case upkeep
+  }
+
+  /// Everything behind the lock.
+  struct Shell {
+    var state: StoreState
+    var directory: DataDirectory
+    /// Who changes what, and who waits for it.
+    var turns: [Turn: [CheckedContinuation<Void, Never>]] = [:]
+    /// Records that wait for the next commit.
+    var queue: [WaitingCommit] = []
+    var isCommitting = false
+    /// Who waits for a new segment, while one is made.
+    var rolling: [CheckedContinuation<Void, Never>]?
+    /// Segments that are open for reading, the longest first.
+    var openReaders: [UInt32] = []
+    /// What was found wrong since somebody asked.
+    var problems: [ChunkStoreProblem] = []
+    var listing: ChunkListing?
+    /// Seconds since 1970 at which each segment was last found whole.
+    var verifiedAt: [UInt32: Int64] = [:]
+    /// What listed segments are durable.
+    var listed: Set<UInt32> = []
+    var hasReserve = false
+    var isClosed = false
+    /// Writes, syncs and new segments that failed, other than for lack of room.
+    var failures = 0
+  }
+
+  package let node: NodeID
+  /// The disk's own number.
+  let diskNumber: UInt64
+  let disk: any Disk
+  let clock: any ChunkStoreClock
+  let configuration: Configuration
+  let staging: StagingBuffers
+  let shell: Mutex<Shell>
+  /// The memory in which the commit under way gathers small records.
+  let batchBuffer = DiskBuffer(capacity: SegmentStore.maxBatchBytes)
+  /// Rings when there is upkeep to do.
+  let upkeepBell = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+  private let lock: any DiskLock
+
+  /// Bytes of the small records that one commit takes.
+  static let maxBatchBytes = 1 << 20
+  /// Segments that are kept open for reading.
+  static let maxOpenReaders = 256
+  /// Problems that are kept until somebody asks.
+  static let maxProblems = 1_000
+
+  init(
+    disk: any Disk, lock: any DiskLock, clock: any ChunkStoreClock, configuration: Configuration,
+    shell: Shell
+  ) {
+    self.disk = disk
+    self.lock = lock
+    self.clock = clock
+    self.configuration = configuration
+    node = shell.directory.node
+    diskNumber = shell.directory.disk
+    staging = StagingBuffers(
+      budget: max(configuration.stagingBytes, 2 * SegmentPut.bufferBytes),
+      spareBytes: SegmentPut.bufferBytes, maxSpares: 16)
+    self.shell = Mutex(shell)
+  }
+
+  package var cluster: String {
+    shell.withLock { $0.directory.cluster }
+  }
+
+  package func join(cluster: String) async throws {
+    try DataDirectory.check(cluster: cluster)
+    var joined = shell.withLock { $0.directory }
+    if joined.cluster == cluster { return }
+    guard joined.cluster.isEmpty else {
+      throw StoreError(
+        .preconditionFailed,
+        "this data directory belongs to cluster '\(joined.cluster)', not to '\(cluster)'")
+    }
+    joined.cluster = cluster
+    try await joined.write(on: disk)
+    shell.withLock { [joined] in $0.directory = joined }
+  }
+
+  package func beginPut(_ chunk: NewChunk) async throws -> any ChunkPut {
+    guard (1...ChunkLimits.maxBytes).contains(chunk.length) else {
+      throw StoreError(
+        .invalidArgument,
+        "a chunk has 1 to \(ChunkLimits.maxBytes) bytes, chunk \(chunk.id) would have \(chunk.length)"
+      )
+    }
+    let known = shell.withLock { $0.state.index[chunk.id] }
+    if let known, known.length != chunk.length { throw StoreError.conflict(chunk.id) }
+    return SegmentPut(store: self, chunk: chunk)
+  }
+
+  package func openChunk(_ id: ChunkID) async throws -> any ChunkReader {
+    try await openRecord(id)
+  }
+
+  package func stat(_ id: ChunkID) async throws -> ChunkRecord {
+    let reader = try await openRecord(id, headOnly: true)
+    await reader.close()
+    return reader.record
+  }
+
+  package func delete(_ id: ChunkID) async throws {
+    do throws(StoreError) {
+      try await end(id)
+    } catch {
+      guard error.code == .resourceExhausted else { throw error }
+      // Even a deletion takes room at first: make some.
+      while await upkeep() {}
+      try await end(id)
+    }
+    upkeepBell.continuation.yield()
+  }
+
+  /// Ends a chunk's record.
+  private func end(_ id: ChunkID) async throws(StoreError) {
+    await takeTurn(.chunk(id))
+    defer { endTurn(.chunk(id)) }
+    guard let entry = shell.withLock({ $0.state.index[id] }) else { throw StoreError.noChunk(id) }
+    let header = RecordHeader.deletion(RecordKill(id: id, place: entry.place))
+    _ = try await commit(Commit(header: header, body: .none, use: .deletion)).get()
+    await punch(entry.place.segment)
+  }
+
+  package func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage {
+    precondition(limit > 0, "a page has room for one chunk at least")
+    let (ids, isLast) = page(after: id, limit: limit)
+    var records: [ChunkRecord] = []
+    records.reserveCapacity(ids.count)
+    for id in ids {
+      do {
+        records.append(try await stat(id))
+      } catch let error as StoreError where error.code == .notFound || error.code == .dataLoss {
+        continue
+      }
+    }
+    return ChunkPage(records: records, next: isLast ? nil : ids.last)
+  }
+
+  package func statistics() async throws -> NodeStatistics {
+    let space = try await disk.space()
+    return shell.withLock { shell in
+      let room =
+        shell.state.active.flatMap { shell.state.segments[$0] }
+        .map { $0.isReserve ? 0 : max($0.reserved - $0.end, 0) } ?? 0
+      return NodeStatistics(
+        capacityBytes: space.capacityBytes, freeBytes: space.freeBytes + UInt64(room),
+        usedBytes: shell.state.index.bytes, chunks: UInt64(shell.state.index.count))
+    }
+  }
+
+  package func takeProblems() async -> [ChunkStoreProblem] {
+    shell.withLock { shell in
+      defer { shell.problems = [] }
+      return shell.problems
+    }
+  }
+
+  package func chunksAtRisk() async -> [ChunkID] {
+    let parts = shell.withLock { $0.state.index.partCount }
+    var ids: [ChunkID] = []
+    for part in 0..<parts {
+      shell.withLock { shell in
+        let segments = shell.state.segments
+        shell.state.index.forEach(inPart: part) { id, entry in
+          if entry.isDamaged || segments[entry.place.segment]?.phase == .failed { ids.append(id) }
+        }
+      }
+    }
+    return ids.sorted()
+  }
+
+  package func close() async {
+    let isFirst = shell.withLock { shell in
+      defer { shell.isClosed = true }
+      return !shell.isClosed
+    }
+    guard isFirst else { return }
+    upkeepBell.continuation.finish()
+    shell.withLock { $0.state.retire() }
+    // What can't be sealed now is read when the store opens next.
+    while await sealOne() {}
+    await lock.release()
+  }
+
+  /// Ids for a page, without damaged chunks.
+  private func page(after id: ChunkID?, limit: Int) -> (ids: [ChunkID], isLast: Bool) {
+    while true {
+      let listing = listing(after: id)
+      let (ids, isLast) = listing.page(after: id, limit: limit)
+      let whole = shell.withLock { shell in
+        ids.filter { shell.state.index[$0].map { !$0.isDamaged } ?? false }
+      }
+      // A page of which all are gone says nothing about the next one.
+      if !whole.isEmpty || isLast || ids.isEmpty { return (whole, isLast || ids.isEmpty) }
+      return (Array(ids.suffix(1)), isLast)
+    }
+  }
+
+  /// A pass over the index that has what comes after an id: the last one, or a new one.
+  private func listing(after id: ChunkID?) -> ChunkListing {
+    let (last, parts) = shell.withLock { ($0.listing, $0.state.index.partCount) }
+    if let last, last.covers(after: id) { return last }
+    var listing = ChunkListing(after: id)
+    for part in 0..<parts {
+      shell.withLock { shell in
+        shell.state.index.forEach(inPart: part) { id, _ in listing.add(id) }
+      }
+    }
+    listing.finish()
+    shell.withLock { [listing] in $0.listing = listing }
+    return listing
+  }
+
+  /// Notes a problem, unless there are very many.
+  func report(_ path: String, _ message: String) {
+    shell.withLock { $0.report(path, message) }
+  }
+
+  /// Waits until nobody else changes it.
+  func takeTurn(_ turn: Turn) async {
+    let isFree = shell.withLock { $0.takeTurn(turn) }
+    if isFree { return }
+    await withCheckedContinuation { continuation in
+      let isFree = shell.withLock { shell in
+        if shell.takeTurn(turn) { return true }
+        shell.turns[turn]?.append(continuation)
+        return false
+      }
+      if isFree { continuation.resume() }
+    }
+  }
+
+  /// Lets the next one change it.
+  func endTurn(_ turn: Turn) {
+    let next = shell.withLock { shell -> CheckedContinuation<Void, Never>? in
+      guard let waiting = shell.turns[turn], !waiting.isEmpty else {
+        shell.turns[turn] = nil
+        return nil
+      }
+      return shell.turns[turn]?.removeFirst()
+    }
+    next?.resume()
+  }
+}
+
+extension SegmentStore.Shell {
+  /// Notes a problem, unless there are very many.
+  mutating func report(_ path: String, _ message: String) {
+    guard problems.count < SegmentStore.maxProblems else { return }
+    problems.append(ChunkStoreProblem(path: path, message: message))
+  }
+
+  /// Takes a turn when it is free.
+  fileprivate mutating func takeTurn(_ turn: SegmentStore.Turn) -> Bool {
+    guard turns[turn] == nil else { return false }
+    turns[turn] = []
+    return true
+  }
+}
+
+extension StoreError {
+  /// The chunk is not here.
+  static func noChunk(_ id: ChunkID) -> StoreError {
+    StoreError(.notFound, "chunk \(id) is not here")
+  }
+
+  /// The chunk is here, but damaged.
+  static func damaged(_ id: ChunkID, _ what: String) -> StoreError {
+    StoreError(.dataLoss, "chunk \(id) is damaged here: \(what)")
+  }
+
+  /// The chunk is here with other content.
+  static func conflict(_ id: ChunkID) -> StoreError {
+    StoreError(.alreadyExists, "chunk \(id) is here already with other content")
+  }
+}

@@ -1,0 +1,154 @@
+package import StoreModel
+
+/// A look at everything in a data directory that no store has open. Nothing is changed.
+package struct StoreCheck: Sendable {
+  /// The node's own number.
+  package private(set) var node: NodeID
+  /// The cluster that the data belongs to; empty: none yet.
+  package private(set) var cluster: String
+  /// Segments that are there.
+  package private(set) var segments = 0
+  /// Chunks that count and of which every byte fits its checksum.
+  package private(set) var chunks = 0
+  /// Bytes of their payloads.
+  package private(set) var chunkBytes: UInt64 = 0
+  /// Records that no longer count.
+  package private(set) var deadRecords = 0
+  /// Records that were not whole when the power went: never acknowledged.
+  package private(set) var tornRecords = 0
+  /// Chunks that count and are damaged.
+  package private(set) var damaged: [ChunkID] = []
+  /// Everything else that is wrong.
+  package private(set) var problems: [ChunkStoreProblem] = []
+
+  /// Whether nothing is wrong.
+  package var isSound: Bool {
+    damaged.isEmpty && problems.isEmpty
+  }
+
+  /// A record that was found.
+  private struct Found {
+    var length: UInt32
+    var place: RecordPlace
+    var isDamaged: Bool
+  }
+
+  private var records: [ChunkID: [Found]] = [:]
+  private var kills: Set<RecordPlace> = []
+
+  /// Checks a data directory.
+  ///
+  /// - Throws: `preconditionFailed` when it is in use, foreign, empty or of another format; `internal`
+  ///   when it can't be listed.
+  package static func run(on disk: any Disk) async throws(StoreError) -> StoreCheck {
+    guard let directory = try await DataDirectory.read(on: disk) else {
+      throw StoreError(.preconditionFailed, "it is empty: no store was ever opened there")
+    }
+    let lock = try await disk.lock(StorePaths.lock)
+    do throws(StoreError) {
+      var check = StoreCheck(node: directory.node, cluster: directory.cluster)
+      try await check.read(disk, directory: directory)
+      await lock.release()
+      return check
+    } catch {
+      await lock.release()
+      throw error
+    }
+  }
+
+  private init(node: NodeID, cluster: String) {
+    self.node = node
+    self.cluster = cluster
+  }
+
+  private mutating func read(
+    _ disk: any Disk, directory: DataDirectory
+  ) async throws(StoreError) {
+    var numbers: Set<UInt32> = []
+    for entry in try await disk.list(StorePaths.segments) {
+      guard let number = StorePaths.segment(ofFile: entry.name) else { continue }
+      numbers.insert(number)
+    }
+    segments = numbers.count
+    if let list = try await SegmentList.read(on: disk) {
+      for number in list.numbers.subtracting(numbers).sorted() {
+        report(number, "is gone: the chunks in it are lost here")
+      }
+    } else if !numbers.isEmpty {
+      problems.append(
+        ChunkStoreProblem(path: SegmentList.path, message: "is damaged or gone"))
+    }
+    for number in numbers.sorted() {
+      do throws(StoreError) {
+        try await read(number, on: disk, directory: directory)
+      } catch {
+        report(number, "cannot be read: \(error.message)")
+      }
+    }
+    count()
+  }
+
+  private mutating func read(
+    _ number: UInt32, on disk: any Disk, directory: DataDirectory
+  ) async throws(StoreError) {
+    let file = try await disk.open(StorePaths.segment(number))
+    let head = try await file.read(at: 0, length: SegmentHeader.bytes)
+    do throws(StoreError) {
+      let header = try SegmentHeader(decoding: head.bytes)
+      guard header.disk == directory.disk else {
+        return report(number, "belongs to another disk")
+      }
+    } catch {
+      report(number, "its header: \(error.message)")
+    }
+    let footer = try await SegmentRecovery.footer(
+      of: file, number: number, fileBytes: head.fileBytes)
+    if let footer {
+      let lists = try await SegmentDump.checkpoint(of: file, footer: footer)
+      if !lists.areWhole { report(number, "its checkpoint is damaged") }
+      kills.formUnion(lists.kills.map(\.place))
+    }
+    var scanner = SegmentScanner(
+      file: file, number: number, end: footer.map { Int($0.offset) } ?? head.fileBytes)
+    var bad: [RecordHeader] = []
+    var durable: UInt64 = footer == nil ? 0 : .max
+    while let finding = try await scanner.next() {
+      guard case .record(let header, let badBlocks) = finding else { continue }
+      durable = max(durable, header.durableBatch)
+      if badBlocks.isEmpty { take(header, isDamaged: false) } else { bad.append(header) }
+    }
+    for header in bad {
+      if header.batch <= durable { take(header, isDamaged: true) } else { tornRecords += 1 }
+    }
+  }
+
+  private mutating func take(_ header: RecordHeader, isDamaged: Bool) {
+    if let kill = header.kill { kills.insert(kill.place) }
+    guard header.kind == .chunk else { return }
+    records[header.record.chunk.id, default: []].append(
+      Found(length: header.record.chunk.length, place: header.place, isDamaged: isDamaged))
+  }
+
+  /// Counts once everything was read: what ends a record may stand behind it.
+  private mutating func count() {
+    for (id, found) in records {
+      let live = found.filter { !kills.contains($0.place) }
+      deadRecords += found.count - live.count
+      guard let last = live.max(by: { $0.place < $1.place }) else { continue }
+      deadRecords += live.count - 1
+      if last.isDamaged {
+        damaged.append(id)
+      } else {
+        chunks += 1
+        chunkBytes += UInt64(last.length)
+      }
+    }
+    damaged.sort()
+    records = [:]
+    kills = []
+  }
+
+  private mutating func report(_ number: UInt32, _ message: String) {
+    problems.append(ChunkStoreProblem(path: StorePaths.segment(number), message: message))
+  }
+}

@@ -1,0 +1,29 @@
+/// Where in the data directory things stand.
+enum StorePaths {
+  /// The file that says whose data it is.
+  static let format = "format"
+  /// The file that is locked while the store is open.
+  static let lock = "lock"
+  /// The directory of the segments.
+  static let segments = "segments"
+  /// Room for one segment, set aside for deleting and compacting on a full disk.
+  static let reserve = "reserve"
+  /// When each segment was last verified.
+  static let scrub = "scrub"
+  /// What the names of files end with that are written before they take their place.
+  static let temporarySuffix = ".new"
+
+  /// The path of a segment.
+  static func segment(_ number: UInt32) -> String {
+    let digits = String(number, radix: 16)
+    return "\(segments)/\(String(repeating: "0", count: 8 - digits.count))\(digits).segment"
+  }
+
+  /// The number of a segment by its file's name; nil when it is none.
+  static func segment(ofFile name: String) -> UInt32? {
+    guard let dot = name.firstIndex(of: "."), let number = UInt32(name[..<dot], radix: 16),
+      number > 0, segment(number) == "\(segments)/\(name)"
+    else { return nil }
+    return number
+  }
+}

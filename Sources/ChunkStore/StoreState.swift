@@ -1,0 +1,291 @@
+import StoreModel
+
+/// What a store decides: which chunks there are, where records go, what becomes of them when a commit
+/// ends, and which segment to compact. Values only; `SegmentStore` does the reading and writing.
+struct StoreState: Sendable {
+  /// Who wants room; the later ones get it on a full disk.
+  enum Use: Sendable, Hashable, CaseIterable {
+    /// A new chunk.
+    case put
+    /// A deletion, which may use half of the reserve: it gives room only once something was compacted.
+    case deletion
+    /// Compaction.
+    case upkeep
+  }
+
+  /// The sizes of a store's parts.
+  struct Limits: Sendable, Hashable {
+    /// Bytes of a segment; one whose first record is larger is larger.
+    var segmentBytes: Int
+    /// Records of a segment: what bounds the memory of its checkpoint.
+    var maxRecords = 1 << 20
+
+    /// The room that is set aside for a new segment at first, in bytes.
+    var firstReserveBytes: Int {
+      DiskBuffer.roundUp(min(segmentBytes / 4, 16 << 20))
+    }
+
+    /// Bytes of the reserve.
+    var reserveBytes: Int {
+      min(segmentBytes, 64 << 20)
+    }
+  }
+
+  let limits: Limits
+  var index: ChunkIndex
+  var segments: [UInt32: Segment] = [:]
+  /// The segment that new records go to.
+  private(set) var active: UInt32?
+  /// The number of the next segment.
+  var nextNumber: UInt32 = 1
+  /// Records that may or may not be on disk after a failed sync, or that a crash left twice: they must
+  /// be ended together with the record that counts.
+  var ghosts: [ChunkID: [RecordPlace]] = [:]
+  /// The number of the last commit that began.
+  private(set) var batch: UInt64 = 0
+  /// The number of the last commit that ended.
+  private(set) var durableBatch: UInt64 = 0
+
+  init(limits: Limits, index: ChunkIndex) {
+    self.limits = limits
+    self.index = index
+  }
+
+  // MARK: Room
+
+  /// What somebody finds who needs room.
+  enum Room: Sendable, Hashable {
+    /// An extent of the active segment, which begins on a disk block.
+    case extent(RecordPlace)
+    /// The segment must have room for so many bytes set aside first.
+    case grow(UInt32, Int)
+    /// A new segment is needed, or the active one is not for this use.
+    case segment
+  }
+
+  /// Gives out an extent of the active segment.
+  mutating func allocate(bytes: Int, records: Int, use: Use) -> Room {
+    guard let active, let segment = segments[active] else { return .segment }
+    if segment.isReserve {
+      guard
+        use == .upkeep || (use == .deletion && segment.end + bytes <= segment.capacity / 2)
+      else { return .segment }
+    }
+    guard segment.hasRoom(bytes: bytes, records: records, maxRecords: limits.maxRecords) else {
+      segments[active]?.phase = .full
+      self.active = nil
+      return .segment
+    }
+    let needed = segment.neededBytes(forExtent: bytes, records: records)
+    guard needed <= segment.reserved else { return .grow(active, segment.reserve(for: needed)) }
+    let start = DiskBuffer.roundUp(segment.end)
+    segments[active]?.end = start + bytes
+    segments[active]?.extents += 1
+    return .extent(
+      RecordPlace(segment: active, unit: UInt32(start / RecordPlace.unitBytes)))
+  }
+
+  /// Ends an extent that was given out: committed or given up.
+  mutating func endExtent(_ place: RecordPlace) {
+    segments[place.segment]?.extents -= 1
+  }
+
+  /// How large a new segment must be for an extent of so many bytes.
+  static func leastBytes(forExtent bytes: Int, records: Int) -> Int {
+    SegmentHeader.bytes + DiskBuffer.roundUp(bytes)
+      + SegmentCheckpoint.bytes(entries: 2 * records + 2, kills: 0)
+  }
+
+  /// Makes a segment the one that new records go to.
+  mutating func activate(_ segment: Segment) {
+    if let active { segments[active]?.phase = .full }
+    segments[segment.number] = segment
+    active = segment.number
+  }
+
+  /// Turns away from a segment whose write or sync failed.
+  mutating func fail(_ number: UInt32) {
+    guard segments[number]?.phase != .sealed else { return }
+    segments[number]?.phase = .failed
+    if active == number { active = nil }
+  }
+
+  /// Room was set aside in a segment, up to so many bytes.
+  mutating func grow(_ number: UInt32, to bytes: Int) {
+    guard let segment = segments[number] else { return }
+    segments[number]?.diskBytes += bytes - segment.reserved
+    segments[number]?.reserved = bytes
+  }
+
+  /// No new records go to the active segment.
+  mutating func retire() {
+    guard let active else { return }
+    segments[active]?.phase = .full
+    self.active = nil
+  }
+
+  // MARK: Commits
+
+  /// Begins a commit.
+  ///
+  /// - Returns: its number, and the last one that is durable.
+  mutating func beginBatch() -> (batch: UInt64, durable: UInt64) {
+    batch += 1
+    return (batch, durableBatch)
+  }
+
+  /// Ends a commit of which everything that did not fail is durable.
+  mutating func endBatch(_ number: UInt64) {
+    durableBatch = number
+  }
+
+  /// Takes a record into account that is durable now.
+  mutating func succeed(_ header: RecordHeader) {
+    let id = header.record.chunk.id
+    switch header.kind {
+    case .chunk:
+      if let old = index[id] { release(old) }
+      let length = header.record.chunk.length
+      index.set(id, ChunkIndex.Entry(place: header.place, length: length))
+      segments[header.place.segment]?.liveBytes += Segment.recordBytes(length: length)
+      segments[header.place.segment]?.writtenBytes += Segment.recordBytes(length: length)
+      segments[header.place.segment]?.items += 1
+      segments[header.place.segment]?.entries.append(
+        SegmentEntry(id: id, unit: header.place.unit, length: length))
+    case .deletion:
+      segments[header.place.segment]?.writtenBytes += RecordHeader.deletionBytes
+      segments[header.place.segment]?.items += 1
+      if let old = index[id], old.place == header.superseded {
+        release(old)
+        index.remove(id)
+      }
+    }
+    if let kill = header.kill {
+      segments[header.place.segment]?.kills.append(kill)
+      segments[header.place.segment]?.killTargets[kill.place.segment, default: 0] += 1
+      forgetGhost(kill)
+    }
+  }
+
+  /// Takes a record into account of which nothing is known.
+  mutating func lose(_ header: RecordHeader) {
+    let id = header.record.chunk.id
+    switch header.kind {
+    case .chunk:
+      ghosts[id, default: []].append(header.place)
+    case .deletion:
+      guard var old = index[id], old.place == header.superseded else { return }
+      old.isDoubtful = true
+      index.set(id, old)
+    }
+  }
+
+  /// What must be ended together with whatever is written for a chunk now.
+  func ghostKills(of id: ChunkID) -> [RecordKill] {
+    guard !ghosts.isEmpty, let places = ghosts[id] else { return [] }
+    return places.filter { segments[$0.segment] != nil }.map { RecordKill(id: id, place: $0) }
+  }
+
+  /// Notes that a record's bytes were found damaged.
+  mutating func noteDamage(_ id: ChunkID, at place: RecordPlace) {
+    guard var entry = index[id], entry.place == place else { return }
+    entry.isDamaged = true
+    index.set(id, entry)
+  }
+
+  private mutating func forgetGhost(_ kill: RecordKill) {
+    guard !ghosts.isEmpty, var places = ghosts[kill.id] else { return }
+    places.removeAll { $0 == kill.place }
+    ghosts[kill.id] = places.isEmpty ? nil : places
+  }
+
+  /// A record no longer counts.
+  private mutating func release(_ entry: ChunkIndex.Entry) {
+    let number = entry.place.segment
+    segments[number]?.liveBytes -= Segment.recordBytes(length: entry.length)
+    if let range = Segment.deadRange(entry.place, length: entry.length) {
+      segments[number]?.dead.append(range)
+    }
+  }
+
+  // MARK: Upkeep
+
+  /// A full segment that nobody writes to any more.
+  var segmentToSeal: UInt32? {
+    segments.values.filter { $0.phase == .full && $0.extents == 0 }.map(\.number).min()
+  }
+
+  /// Segments with room to give back and nobody who reads them.
+  var segmentsToPunch: [UInt32] {
+    segments.values.filter { !$0.dead.isEmpty && $0.pins == 0 && !$0.isLeaving }.map(\.number)
+      .sorted()
+  }
+
+  /// Bytes of a segment that have to be written anew to be rid of it: its chunks, and what it says of
+  /// records that are still on disk.
+  func keptBytes(of segment: Segment) -> Int {
+    segment.liveBytes
+      + segment.killTargets.reduce(0) { sum, target in
+        segments[target.key] == nil ? sum : sum + target.value * RecordHeader.deletionBytes
+      }
+  }
+
+  /// The segment whose compaction gives most: one that failed; one of whose records a quarter or more
+  /// is dead, or which takes twice the room that its records need; or the smallest of many small ones.
+  var segmentToCompact: UInt32? {
+    let candidates = segments.values.filter {
+      ($0.phase == .sealed || $0.phase == .failed) && $0.extents == 0 && !$0.isLeaving
+        && $0.stuckAt != $0.liveBytes && ($0.pins == 0 || keptBytes(of: $0) > 0)
+    }
+    if let failed = candidates.filter({ $0.phase == .failed }).map(\.number).min() { return failed }
+    let gains = candidates.map { (number: $0.number, gain: gain(of: $0)) }.filter { $0.gain > 0 }
+    if let best = gains.max(by: { ($0.gain, $1.number) < ($1.gain, $0.number) }) {
+      return best.number
+    }
+    let small = candidates.filter { $0.diskBytes < limits.segmentBytes / 8 }
+    guard small.count > StoreState.maxSmallSegments else { return nil }
+    return small.min { ($0.diskBytes, $0.number) < ($1.diskBytes, $1.number) }?.number
+  }
+
+  /// Bytes that compacting a segment gives; 0 when that isn't worth it.
+  private func gain(of segment: Segment) -> Int {
+    let kept = keptBytes(of: segment)
+    guard kept > 0 else { return max(segment.diskBytes, 1) }
+    let dead = segment.writtenBytes - kept
+    if dead * 4 >= segment.writtenBytes, dead >= minGain { return dead }
+    let sparse = segment.diskBytes - segment.packedBytes
+    return segment.diskBytes >= 2 * segment.packedBytes && sparse >= minGain ? sparse : 0
+  }
+
+  /// Small segments, which restarts leave behind, that are put up with.
+  private static let maxSmallSegments = 16
+  /// The least room that is worth a compaction.
+  private var minGain: Int {
+    limits.segmentBytes / 16
+  }
+
+  /// A segment's file is gone. With its room others may be compacted that could not be.
+  mutating func forget(_ number: UInt32) {
+    segments[number] = nil
+    for other in segments.keys { segments[other]?.stuckAt = nil }
+  }
+
+  /// Checks what must hold after every event.
+  func checkInvariants() {
+    index.checkInvariants()
+    var live: [UInt32: Int] = [:]
+    for part in 0..<index.partCount {
+      index.forEach(inPart: part) { _, entry in
+        live[entry.place.segment, default: 0] += Segment.recordBytes(length: entry.length)
+      }
+    }
+    for segment in segments.values {
+      precondition(
+        segment.liveBytes == live[segment.number] ?? 0,
+        "segment \(segment.number) miscounts what is live")
+      precondition(segment.extents >= 0 && segment.pins >= 0, "more ends than beginnings")
+    }
+    precondition(live.keys.allSatisfy { segments[$0] != nil }, "a chunk without a segment")
+    if let active { precondition(segments[active]?.phase == .active, "the active one is not") }
+  }
+}

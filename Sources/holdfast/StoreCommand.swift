@@ -1,0 +1,158 @@
+import ArgumentParser
+import ChunkStore
+import StoreModel
+
+/// `holdfast store`.
+struct StoreCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "store", abstract: "Look into a node's data directory, without the node.",
+    subcommands: [StoreVerifyCommand.self, StoreDumpCommand.self])
+}
+
+/// `holdfast store verify`.
+struct StoreVerifyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Read everything in a data directory and check it.",
+    discussion: """
+      Reads every record of every segment and compares it with its checksums. Changes nothing. The node \
+      must not run: its directory is locked meanwhile.
+
+        holdfast store verify /var/lib/holdfast/node
+
+      Exit codes: 0 nothing is wrong, 65 something is damaged or gone (it says what), 66 no such \
+      directory, 73 it is in use or not Holdfast's.
+      """)
+
+  @Argument(help: ArgumentHelp("The data directory.", valueName: "dir"))
+  var directory: String
+
+  @Flag(help: "Print the result as JSON.")
+  var json = false
+
+  func run() async throws {
+    let check = try await StoreCheck.run(on: try FileDisk(existing: directory))
+    if json {
+      printJSON(check)
+    } else {
+      printLines(check)
+    }
+    guard check.isSound else { throw CommandFailure(.dataCorrupt, "") }
+  }
+
+  private func printLines(_ check: StoreCheck) {
+    let rows = [
+      ["node", "\(check.node)"], ["cluster", check.cluster.isEmpty ? "none yet" : check.cluster],
+      ["segments", "\(check.segments)"],
+      ["chunks", "\(check.chunks) (\(Quantity.bytes(check.chunkBytes)))"],
+      ["dead records", "\(check.deadRecords)"], ["torn records", "\(check.tornRecords)"],
+      ["damaged chunks", "\(check.damaged.count)"],
+    ]
+    for line in table(rows) { StandardOutput.shared.line(line) }
+    for id in check.damaged { StandardOutput.shared.line("damaged: chunk \(id)") }
+    for problem in check.problems {
+      StandardOutput.shared.line("\(problem.path): \(problem.message)")
+    }
+  }
+
+  private func printJSON(_ check: StoreCheck) {
+    let line = JSON.of([
+      "node": .string("\(check.node)"), "cluster": .string(check.cluster),
+      "segments": .number(UInt64(check.segments)), "chunks": .number(UInt64(check.chunks)),
+      "bytes": .number(check.chunkBytes), "deadRecords": .number(UInt64(check.deadRecords)),
+      "tornRecords": .number(UInt64(check.tornRecords)),
+      "damaged": .array(check.damaged.map { .string("\($0)") }),
+      "problems": .array(
+        check.problems.map { .of(["path": .string($0.path), "message": .string($0.message)]) }),
+    ])
+    StandardOutput.shared.line(line.text)
+  }
+}
+
+/// `holdfast store dump`.
+struct StoreDumpCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dump", abstract: "Print what stands in a segment.",
+    discussion: """
+      A line for each record: where it begins, its size, the chunk (group/upload/index), its length and \
+      its name, and what is wrong with it. The node may run.
+
+        holdfast store dump /var/lib/holdfast/node/segments/00000001.segment
+
+      Exit codes: 0 nothing is wrong, 65 a record is damaged, 66 no such file.
+      """)
+
+  @Argument(help: ArgumentHelp("The segment's file.", valueName: "segment"))
+  var segment: String
+
+  @Flag(help: "Print a JSON object a line.")
+  var json = false
+
+  func run() async throws {
+    let slash = segment.lastIndex(of: "/")
+    let directory = slash.map { String(segment[..<$0]) } ?? "."
+    let name = slash.map { String(segment[segment.index(after: $0)...]) } ?? segment
+    let disk = try FileDisk(existing: directory.isEmpty ? "/" : directory)
+    var isDamaged = false
+    try await SegmentDump.run(name, on: disk) { item in
+      if case .record(let record) = item, !record.badBlocks.isEmpty { isDamaged = true }
+      StandardOutput.shared.line(json ? Self.object(item).text : Self.line(item))
+    }
+    guard !isDamaged else { throw CommandFailure(.dataCorrupt, "") }
+  }
+
+  private static func line(_ item: SegmentDump.Item) -> String {
+    switch item {
+    case .segment(let number, let disk):
+      return "segment \(number) of disk \(NodeID(disk))"
+    case .record(let record):
+      let chunk = record.chunk.chunk
+      let ends = record.ends.map { ", ends \($0.offset) of segment \($0.segment)" } ?? ""
+      let head = "\(record.offset) +\(record.bytes) commit \(record.batch)"
+      guard !record.isDeletion else { return "\(head) deletion of \(chunk.id)\(ends)" }
+      let state =
+        record.badBlocks.isEmpty
+        ? "" : " DAMAGED in blocks \(record.badBlocks.map(String.init).joined(separator: ", "))"
+      return "\(head) chunk \(chunk.id) epoch \(chunk.epoch) \(chunk.length) bytes "
+        + "\(hexadecimal(record.chunk.checksum)) \(chunk.name)\(ends)\(state)"
+    case .nothing(let range): return "\(range.lowerBound) +\(range.count) nothing"
+    case .checkpoint(let offset, let entries, let kills):
+      return "\(offset) checkpoint of \(entries) chunks and \(kills) ended records"
+    case .problem(let what): return "problem: \(what)"
+    }
+  }
+
+  private static func object(_ item: SegmentDump.Item) -> JSON {
+    switch item {
+    case .segment(let number, let disk):
+      return .of([
+        "kind": .string("segment"), "number": .number(UInt64(number)),
+        "disk": .string("\(NodeID(disk))"),
+      ])
+    case .record(let record):
+      let chunk = record.chunk.chunk
+      return .of([
+        "kind": .string(record.isDeletion ? "deletion" : "chunk"),
+        "offset": .number(UInt64(record.offset)), "bytes": .number(UInt64(record.bytes)),
+        "commit": .number(record.batch), "chunk": .string("\(chunk.id)"),
+        "epoch": .number(chunk.epoch), "length": .number(UInt64(chunk.length)),
+        "checksum": .string(hexadecimal(record.chunk.checksum)),
+        "bucket": .string(chunk.name.bucket), "key": .string(chunk.name.key),
+        "endsSegment": record.ends.map { .number(UInt64($0.segment)) } ?? .null,
+        "endsOffset": record.ends.map { .number(UInt64($0.offset)) } ?? .null,
+        "damagedBlocks": .array(record.badBlocks.map { .number(UInt64($0)) }),
+      ])
+    case .nothing(let range):
+      return .of([
+        "kind": .string("nothing"), "offset": .number(UInt64(range.lowerBound)),
+        "bytes": .number(UInt64(range.count)),
+      ])
+    case .checkpoint(let offset, let entries, let kills):
+      return .of([
+        "kind": .string("checkpoint"), "offset": .number(UInt64(offset)),
+        "chunks": .number(UInt64(entries)), "ended": .number(UInt64(kills)),
+      ])
+    case .problem(let what):
+      return .of(["kind": .string("problem"), "message": .string(what)])
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import Foundation
+import Testing
+
+@testable import ChunkStore
+
+@Suite("Chunk store when the disk fails")
+struct CrashTests {
+  /// The run to replay instead of all others.
+  private static let replayed = ProcessInfo.processInfo.environment["CRASH"].flatMap {
+    CrashRun($0)
+  }
+
+  @Test(
+    "cut at every call of a workload, it keeps its promises", .enabled(if: replayed == nil),
+    arguments: CrashRun.Fault.allCases)
+  func everyCall(fault: CrashRun.Fault) throws {
+    var cut = 0
+    while cut <= (try CrashRun(seed: 1, cut: cut, fault: fault).run()) {
+      cut += fault == .rot ? 40 : 1
+    }
+    #expect(cut > 40)
+  }
+
+  @Test(
+    "cut anywhere in thousands of workloads, it keeps its promises",
+    .enabled(if: replayed == nil), arguments: CrashRun.Fault.allCases)
+  func manySeeds(fault: CrashRun.Fault) throws {
+    for seed in 100..<350 as Range<UInt64> {
+      _ = try CrashRun(seed: seed, cut: Int(seed &* 2_654_435_761 % 300), fault: fault).run()
+    }
+  }
+
+  @Test("the run that CRASH names keeps its promises", .enabled(if: replayed != nil))
+  func replay() throws {
+    _ = try Self.replayed?.run()
+  }
+}
