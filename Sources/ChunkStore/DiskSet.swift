@@ -289,15 +289,20 @@ package final class DiskSet: ChunkStore {
   /// Moves chunks away from disks that fail, until the task is cancelled.
   private func drainForever() async {
     while !Task.isCancelled {
-      for disk in disks where disk.store.isFailing { await drain(disk.store) }
+      await drain()
       guard
         (try? await clock.sleep(until: clock.nanoseconds + DiskSet.drainPause)) != nil
       else { return }
     }
   }
 
+  /// Moves chunks away from the disks that fail.
+  func drain() async {
+    for disk in disks where disk.store.isFailing { await drain(disk.store) }
+  }
+
   /// Stores every chunk that is only on this disk, and can be read, on another one.
-  func drain(_ store: SegmentStore) async {
+  private func drain(_ store: SegmentStore) async {
     var after: ChunkID?
     repeat {
       guard let page = try? await store.list(after: after, limit: 500) else { return }

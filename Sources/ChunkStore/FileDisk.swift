@@ -139,6 +139,9 @@ package final class FileDisk: Disk {
 
 /// An open file, or lock, of a `FileDisk`.
 private struct FileDiskFile: DiskFile, DiskLock {
+  /// Reads of more bytes keep a thread busy for too long that others wait for.
+  static let maxCachedRead = 1 << 20
+
   let file: OpenFile
   let threads: BlockingThreads
 
@@ -163,6 +166,12 @@ private struct FileDiskFile: DiskFile, DiskLock {
   }
 
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
+    // What needs no disk needs no other thread either, and stays in this one's cache.
+    if length <= FileDiskFile.maxCachedRead,
+      let cached = file.readCached(at: offset, length: length)
+    {
+      return cached
+    }
     let file = file
     return try await threads.run { () throws(StoreError) in
       try file.read(at: offset, length: length)

@@ -85,6 +85,22 @@ final class OpenFile: Sendable {
     }
   }
 
+  /// Reads what the system has in memory, without waiting; nil when it hasn't all of it.
+  func readCached(at offset: Int, length: Int) -> DiskRead? {
+    var status = stat()
+    guard fstat(number, &status) == 0 else { return nil }
+    let wanted = min(length, Int(status.st_size) - offset)
+    guard wanted > 0 else { return nil }
+    var buffer = ByteBufferAllocator().buffer(capacity: wanted)
+    let count = buffer.withUnsafeMutableWritableBytes { target in
+      disk_read_cached(number, target.baseAddress, wanted, off_t(offset))
+    }
+    guard count == wanted else { return nil }
+    buffer.moveWriterIndex(forwardBy: count)
+    return DiskRead(
+      bytes: buffer, fileBytes: Int(status.st_size), diskBytes: Int(status.st_blocks) * 512)
+  }
+
   /// Reads; less than asked for only at the file's end.
   func read(at offset: Int, length: Int) throws(StoreError) -> DiskRead {
     var status = stat()

@@ -9,4 +9,8 @@
    Returns 0, or -1 with `errno` set; ENOSYS where the system has no such call. */
 int disk_punch_hole(int descriptor, off_t offset, off_t length);
 
+/* Reads what the system has in memory of a file, as `pread` does, but never waits for the disk: returns -1
+   with EAGAIN where it would have to, and ENOSYS or EOPNOTSUPP where that can't be told. */
+ssize_t disk_read_cached(int descriptor, void *target, size_t length, off_t offset);
+
 #endif

@@ -3,12 +3,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/uio.h>
 
 int disk_punch_hole(int descriptor, off_t offset, off_t length) {
 #ifdef FALLOC_FL_PUNCH_HOLE
   return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
 #else
   (void)descriptor, (void)offset, (void)length;
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+ssize_t disk_read_cached(int descriptor, void *target, size_t length, off_t offset) {
+#ifdef RWF_NOWAIT
+  struct iovec piece = {target, length};
+  return preadv2(descriptor, &piece, 1, offset, RWF_NOWAIT);
+#else
+  (void)descriptor, (void)target, (void)length, (void)offset;
   errno = ENOSYS;
   return -1;
 #endif
