@@ -1,3 +1,5 @@
+public import Schema
+
 /// Why a call failed: the status that ends it, on either side.
 ///
 /// A handler throws it to choose the status its caller sees; any other error a handler throws reaches
@@ -9,15 +11,16 @@ public struct RPCError: Error, Sendable, CustomStringConvertible {
   public var message: String
   /// Trailing metadata.
   public var metadata: Metadata
-  /// A serialized `google.rpc.Status` with typed details, or empty.
-  public var details: [UInt8]
+  /// For programs: messages of any types that say more, such as `Google_Rpc_RetryInfo`. They travel as
+  /// far as there is room beside the metadata: see `ErrorDetails.maxBytes`.
+  public var details: [Google_Protobuf_Any]
   /// What led to it on this side; does not travel.
   public var cause: (any Error)?
 
   /// Makes an error; see the properties.
   public init(
-    _ code: StatusCode, _ message: String, metadata: Metadata = Metadata(), details: [UInt8] = [],
-    cause: (any Error)? = nil
+    _ code: StatusCode, _ message: String, metadata: Metadata = Metadata(),
+    details: [Google_Protobuf_Any] = [], cause: (any Error)? = nil
   ) {
     precondition(code != .ok, "an error's code is never ok")
     self.code = code
@@ -32,5 +35,20 @@ public struct RPCError: Error, Sendable, CustomStringConvertible {
     let text = "\(code): \(message)"
     guard let cause else { return text }
     return "\(text) (\(cause))"
+  }
+}
+
+extension RPCError {
+  /// The error with one more detail. One that can't be encoded is left out: it must not hide the error
+  /// that it explains.
+  public func with(_ detail: some Message) -> RPCError {
+    var error = self
+    if let packed = try? Google_Protobuf_Any(packing: detail) { error.details.append(packed) }
+    return error
+  }
+
+  /// The details of one type, in order, without those whose bytes aren't such a message.
+  public func details<Detail: Message>(of type: Detail.Type) -> [Detail] {
+    details.compactMap { try? $0.unpack(as: type) }
   }
 }

@@ -40,7 +40,8 @@ static void send_error(struct stream *stream, uint32_t code) {
   end.message = "as you wished";
   end.metadata = entries;
   end.n_metadata = 1;
-  end.details = (ProtobufCBinaryData){2, (uint8_t *)"\x08\x05"};
+  /* A google.rpc.Status: code 5, and a detail {type_url: "x/y", value: "z"}. */
+  end.details = (ProtobufCBinaryData){12, (uint8_t *)"\x08\x05\x1a\x08\x0a\x03x/y\x12\x01z"};
   stream_end_with(stream, &end, NULL, 0);
 }
 

@@ -10,7 +10,26 @@ extension Behaviour {
       let error = try await expectError(.notFound) { _ = try await kinds.call("error") }
       try expect(error.message == "no such thing", error.message)
       try expect(error.metadata["where"] == "here", "\(error.metadata)")
-      try expect(error.details == [8, 5, 18, 1, 65], "\(error.details)")
+      try expect(error.details.first == Kinds.stranger, "\(error.details)")
+      let retries = error.details(of: Google_Rpc_RetryInfo.self)
+      try expect(retries.map(\.retryDelay?.seconds) == [3], "\(retries)")
+      let echoes = error.details(of: EchoRequest.self)
+      try expect(echoes == [EchoRequest(payload: [7])], "\(echoes)")
+      try expect(error.details(of: Google_Rpc_Help.self).isEmpty, "help from nowhere")
+    },
+    Behaviour("an error that is too long travels as far as there is room") { kinds in
+      let error = try await expectError(.aborted) { _ = try await kinds.call("verbose") }
+      try expect(error.message == String(repeating: "ä", count: 4_096), "\(error.message.count)")
+      let count = error.details(of: Google_Rpc_DebugInfo.self).count
+      try expect((10..<100).contains(count) && error.details.count == count, "\(count) details")
+      _ = try await kinds.call("still there")
+    },
+    Behaviour("an error goes to a caller that takes little", configuration: terse) { kinds in
+      let error = try await expectError(.aborted) { _ = try await kinds.call("verbose") }
+      try expect(error.message == String(repeating: "ä", count: 256), "\(error.message.count)")
+      try expect(error.metadata.entries.isEmpty && error.details.isEmpty, "more than there is room")
+      let short = try await expectError(.notFound) { _ = try await kinds.call("error") }
+      try expect(short.details.count == 3, "\(short.details)")
     },
     Behaviour("a foreign error is unknown to the caller") { kinds in
       let error = try await expectError(.unknown) { _ = try await kinds.call("foreign") }
@@ -67,4 +86,10 @@ extension Behaviour {
       try expect(error.message.contains(address.description), error.message)
     },
   ]
+
+  private static var terse: ConnectionConfiguration {
+    var configuration = ConnectionConfiguration()
+    configuration.maxMetaBytes = 1_024
+    return configuration
+  }
 }

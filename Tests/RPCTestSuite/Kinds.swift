@@ -21,6 +21,9 @@ struct Kinds: Sendable {
     Method(service: "holdfast.test.Kinds", name: name, kind: kind)
   }
 
+  /// A detail of a type that the caller doesn't know.
+  static let stranger = Google_Protobuf_Any(typeURL: "x/test.Stranger", value: [8, 1])
+
   /// A failure that isn't a call's.
   struct Foreign: Error {}
 
@@ -75,8 +78,15 @@ struct Kinds: Sendable {
       context.setTrailingMetadata(trailing)
       return EchoResponse()
     case "error":
-      throw RPCError(
-        .notFound, "no such thing", metadata: ["where": "here"], details: [8, 5, 18, 1, 65])
+      throw RPCError(.notFound, "no such thing", metadata: ["where": "here"], details: [stranger])
+        .with(Google_Rpc_RetryInfo(retryDelay: Google_Protobuf_Duration(seconds: 3)))
+        .with(EchoRequest(payload: [7]))
+    case "verbose":
+      // More than a frame's meta can hold, in every part.
+      let text = String(repeating: "ä", count: 100_000)
+      var error = RPCError(.aborted, text, metadata: ["x": String(repeating: "y", count: 60_000)])
+      for _ in 0..<100 { error = error.with(Google_Rpc_DebugInfo(detail: "\(text.prefix(500))")) }
+      throw error
     case "foreign": throw Foreign()
     case "wait":
       signals.send("waits")

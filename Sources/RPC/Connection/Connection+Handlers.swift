@@ -83,7 +83,8 @@ extension Connection {
   func sendHead(of call: Call, _ state: inout State) {
     guard role == .server, !call.isHeadSent else { return }
     call.isHeadSent = true
-    guard !call.headMetadata.entries.isEmpty else { return }
+    guard !call.headMetadata.entries.isEmpty, call.headMetadata.encodedBytes <= maxMeta(state)
+    else { return }
     state.outbox.append(.head, stream: call.id) { call.headMetadata.encode(into: &$0, field: 1) }
   }
 
@@ -92,7 +93,7 @@ extension Connection {
     let isSent = try enter { state, wakeups in
       guard !call.isOver, state.calls[call.id] === call else { return true }
       sendHead(of: call, &state)
-      let ending = CallEnding(metadata: call.trailingMetadata)
+      let ending = CallEnding(nil, trailing: call.trailingMetadata, maxMeta: maxMeta(state))
       let purpose = Outbox.Purpose(type: .end, call: call.id, hasRoom: hasRoom(state))
       let sending: Outbox.Sending
       do throws(SchemaError) {
@@ -121,30 +122,10 @@ extension Connection {
   private func sendEnd(of call: Call, _ error: RPCError?, _ state: inout State) {
     if error == nil { sendHead(of: call, &state) }
     state.outbox.drop(call.id)
-    var ending = CallEnding(metadata: call.trailingMetadata)
-    if let error {
-      ending.code = error.code
-      ending.message = String(error.message.prefix(Self.maxStatusCharacters))
-      ending.metadata.entries += error.metadata.entries
-      ending.details = error.details
-    }
-    if !ending.fits(state.machine.remote) {
-      ending.metadata = Metadata()
-      ending.details = []
-    }
+    let ending = CallEnding(error, trailing: call.trailingMetadata, maxMeta: maxMeta(state))
     state.outbox.append(.end, stream: call.id) { ending.encode(into: &$0) }
   }
 
-  /// The longest status message that is sent.
-  private static let maxStatusCharacters = 4_096
-}
-
-extension CallEnding {
-  /// Whether the peer takes it, with room for its fields' tags.
-  fileprivate func fits(_ remote: PeerSettings?) -> Bool {
-    let bytes = metadata.entries.reduce(details.count + 4 * message.utf8.count + 64) {
-      $0 + $1.key.utf8.count + $1.value.count + 16
-    }
-    return metadata.isValid && bytes <= remote?.maxMeta ?? 0
-  }
+  /// The most bytes of a frame's meta that the peer takes.
+  private func maxMeta(_ state: borrowing State) -> Int { Int(state.machine.remote?.maxMeta ?? 0) }
 }

@@ -131,7 +131,8 @@ extension Connection {
     // A failure that claims to be a success is none of our making: name it.
     let code = ending.code == .ok ? StatusCode.unknown : ending.code
     return RPCError(
-      code, ending.message, metadata: ending.metadata, details: ending.details)
+      code, ending.message, metadata: ending.metadata,
+      details: ErrorDetails.decode(ending.details))
   }
 }
 

@@ -1,4 +1,5 @@
 import RPC
+import Schema
 import StoreProtocol
 
 /// Calls against a server that misbehaves on demand (see misbehave.c): each call ends as the
@@ -28,7 +29,9 @@ enum FaultChecks {
           try await stat(node, 0xE000_0000 + UInt32(code.rawValue))
         }
         try expect(error.message == "as you wished", "the message is '\(error.message)'")
-        try expect(error.details == [8, 5], "the details are \(error.details)")
+        try expect(
+          error.details == [Google_Protobuf_Any(typeURL: "x/y", value: Array("z".utf8))],
+          "the details are \(error.details)")
         try expect(
           error.metadata.entries == [Metadata.Entry(key: "reason-bin", value: [0, 1, 255])],
           "the metadata is \(error.metadata.entries)")
