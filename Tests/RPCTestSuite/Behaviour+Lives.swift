@@ -6,41 +6,6 @@ internal import StoreProtocol
 
 extension Behaviour {
   static let lives: [Behaviour] = [
-    Behaviour("a server that drains finishes its calls and takes no more") { transport, address in
-      let signals = Signals()
-      try await withServer(transport, address, signals: signals) { server, channel in
-        let kinds = Kinds(channel: channel)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-          group.addTask {
-            let answer = try await kinds.call("hold")
-            try expect(answer.text == "held", answer.text)
-          }
-          await signals.wait("holds")
-          server.shutdown(grace: .seconds(30))
-          try await expectError(.unavailable) {
-            while true { _ = try await kinds.call("late") }
-          }
-          signals.send("release")
-          try await group.waitForAll()
-        }
-      }
-    },
-    Behaviour("a drain ends what lasts longer than its grace") { transport, address in
-      let signals = Signals()
-      try await withServer(transport, address, signals: signals) { server, channel in
-        try await withThrowingTaskGroup(of: Void.self) { group in
-          group.addTask {
-            try await expectError(.unavailable) {
-              _ = try await Kinds(channel: channel).call("wait")
-            }
-          }
-          await signals.wait("waits")
-          server.shutdown(grace: .milliseconds(20))
-          await signals.wait("cancelled")
-          try await group.waitForAll()
-        }
-      }
-    },
     Behaviour("a channel finds a server that came back") { transport, address in
       let time = SystemTimeSource()
       var configuration = ConnectionConfiguration()
@@ -98,7 +63,7 @@ extension Behaviour {
   ]
 
   /// An address where nobody listens just now, and that stays the same.
-  private static func freeAddress(
+  static func freeAddress(
     _ transport: any Transport, _ address: Address
   ) async throws -> Address {
     let listener = try await transport.listen(on: address)

@@ -32,7 +32,7 @@ package struct Behaviour: Sendable, CustomStringConvertible {
 
   /// Every behaviour.
   package static let all: [Behaviour] =
-    kinds + errors + endings + bodies + flow + lives
+    kinds + errors + endings + bodies + flow + lives + drains
 }
 
 /// What was seen isn't what must be.

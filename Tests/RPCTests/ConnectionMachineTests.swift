@@ -122,17 +122,6 @@ struct ConnectionMachineTests {
     var settings = PeerSettings()
     settings.maxCalls = 2
     var server = try Peer.with(calls: 2, .server, settings: settings)
-    func refuses(_ id: UInt32, _ server: inout Peer) throws {
-      let actions = try server.feed(
-        Frames.frame(
-          .call, id, [.message], meta: Frames.opening("/a.B/C"), message: [1], body: [2]))
-      guard case .reject(id, let ending, isRefusal: true)? = actions.first else {
-        Issue.record("\(actions)")
-        return
-      }
-      expect(ending.code == .unavailable)
-      expect(server.machine.incoming.held == 0)
-    }
     try refuses(5, &server)
     // Cancelled calls whose handlers still run count too, with some patience.
     try server.feed(Frames.frame(.cancel, 1), Frames.frame(.cancel, 3))
@@ -142,8 +131,35 @@ struct ConnectionMachineTests {
     try server.feed(Frames.frame(.cancel, 7), Frames.frame(.cancel, 9))
     try refuses(11, &server)
     server.machine.handlerEnded()
-    expect(server.machine.drain() == 11)
-    try refuses(13, &server)
+  }
+
+  private func refuses(_ id: UInt32, _ server: inout Peer) throws {
+    let actions = try server.feed(
+      Frames.frame(
+        .call, id, [.message], meta: Frames.opening("/a.B/C"), message: [1], body: [2]))
+    guard case .reject(id, let ending, isRefusal: true)? = actions.first else {
+      Issue.record("\(actions)")
+      return
+    }
+    expect(ending.code == .unavailable)
+    expect(server.machine.incoming.held == 0)
+  }
+
+  @Test("refuses no call of a client that hasn't heard of a drain, and every call afterwards")
+  func drain() throws {
+    var server = try Peer.with(calls: 1, .server)
+    let heard = Frames.frame(.ping, 0, .ack, message: Frames.number(ConnectionMachine.drainPing))
+    expect(try server.feed(heard).isEmpty)
+    server.machine.announceDrain()
+    expect(
+      try server.feed(Frames.frame(.call, 3, meta: Frames.opening("/a.B/C"))).count == 1)
+    expect(server.machine.calls.count == 2)
+    expect(try server.feed(Frames.frame(.ping, 0, .ack, message: Frames.number(1))).isEmpty)
+    expect(try server.feed(heard) == [.drainHeard])
+    expect(server.machine.refuseCalls() == 3)
+    try refuses(5, &server)
+    expect(try server.feed(heard).isEmpty)
+    expect(server.machine.calls.count == 2)
   }
 
   @Test("lets a client make calls up to the server's limit, and none after a go-away")

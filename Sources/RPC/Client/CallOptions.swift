@@ -4,6 +4,9 @@ public struct CallOptions: Sendable {
   public var metadata: Metadata
   /// How long the call may take from now; nil: as long as the call it is made inside, or for ever.
   public var timeout: Duration?
+  /// Whether the call waits while the server can't be reached, until its deadline, instead of failing at
+  /// once: such as while a server is restarted.
+  public var waitsForReady: Bool
   /// The most bytes a received message may have, its body included; nil: the channel's limit.
   public var maxMessageBytes: Int?
   /// Whether the closure that writes and reads a streaming call's messages runs where the connection
@@ -14,11 +17,12 @@ public struct CallOptions: Sendable {
 
   /// No metadata, no deadline of its own.
   public init(
-    metadata: Metadata = Metadata(), timeout: Duration? = nil, maxMessageBytes: Int? = nil,
-    runsOnConnection: Bool = false
+    metadata: Metadata = Metadata(), timeout: Duration? = nil, waitsForReady: Bool = false,
+    maxMessageBytes: Int? = nil, runsOnConnection: Bool = false
   ) {
     self.metadata = metadata
     self.timeout = timeout
+    self.waitsForReady = waitsForReady
     self.maxMessageBytes = maxMessageBytes
     self.runsOnConnection = runsOnConnection
   }

@@ -115,7 +115,7 @@ extension Connection {
   /// Whether a channel may give calls to it.
   var takesCalls: Bool {
     state.withLock { state in
-      if case .open = state.phase { !state.isDraining } else { false }
+      if case .open = state.phase { state.machine.drain == .none } else { false }
     }
   }
 
@@ -212,7 +212,7 @@ extension Connection {
       call.isUnprocessed = true
       throw error
     }
-    guard !state.isDraining else {
+    guard state.machine.drain == .none else {
       call.isUnprocessed = true
       throw RPCError(.unavailable, "\(peer) is stopping")
     }

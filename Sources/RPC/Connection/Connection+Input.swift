@@ -40,14 +40,15 @@ extension Connection {
     case .creditGrew: break  // `receivedAll` follows and fills.
     case .pong(let value):
       state.outbox.append(.ping, stream: 0, flags: .ack, message: value, messageLength: 8)
+    case .drainHeard: refuseCalls(&state, &wakeups)
     case .goAway(_, let notBegun):
+      wakeups.perform { self.events.draining(self) }
       let error = RPCError(.unavailable, "\(peer) is stopping")
       for call in notBegun.compactMap({ state.calls.removeValue(forKey: $0) }) + state.queue {
         call.isUnprocessed = true
         end(call, error, &state, &wakeups)
       }
       state.queue = []
-      state.isDraining = true
       closeIfDrained(&state, &wakeups)
     case .peerFailed(let ending):
       let text = "\(peer) gave the connection up: \(ending.message)"

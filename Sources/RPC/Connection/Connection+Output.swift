@@ -111,9 +111,7 @@ extension Connection {
     if let began = state.frameBegan, began.advanced(by: Self.frameTimeout) <= now {
       fail(ConnectionFailure("a frame took too long"), &state, &wakeups)
     }
-    if let ends = state.drainEnds, ends <= now {
-      close(RPCError(.unavailable, "the server has stopped"), &state, &wakeups)
-    }
+    expireDrain(&state, &wakeups, now: now)
     keepAlive(&state, &wakeups, now: now)
   }
 
@@ -145,6 +143,7 @@ extension Connection {
     }
     for call in state.calls.values { consider(call.deadline) }
     for call in state.queue { consider(call.deadline) }
+    consider(state.drainRefuses)
     consider(state.drainEnds)
     consider(state.frameBegan?.advanced(by: Self.frameTimeout))
     if !state.calls.isEmpty {

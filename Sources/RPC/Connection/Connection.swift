@@ -15,6 +15,8 @@ final class Connection: ByteHandler, Sendable {
   struct Events: Sendable {
     /// Client: calls may be made.
     var ready: @Sendable (Connection) -> Void = { _ in }
+    /// Client: no new calls are taken, as the server is stopping.
+    var draining: @Sendable (Connection) -> Void = { _ in }
   }
 
   enum Phase {
@@ -48,13 +50,14 @@ final class Connection: ByteHandler, Sendable {
     var isReading = true
     /// The transport has said its last word.
     var isGone = false
-    var isDraining = false
     var lastReceived: Instant
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
     var pingSent: Instant?
     /// When a frame was begun that isn't whole.
     var frameBegan: Instant?
+    /// Server: when new calls are refused, whether the client knows or not.
+    var drainRefuses: Instant?
     var drainEnds: Instant?
     var armed: Instant?
     let began: Instant
@@ -81,6 +84,8 @@ final class Connection: ByteHandler, Sendable {
   static let prefaceTimeout: Duration = .seconds(5)
   /// How long a frame may take from its first byte to its last.
   static let frameTimeout: Duration = .seconds(30)
+  /// How long a drain waits at most for the client to hear of it.
+  static let drainTimeout: Duration = .seconds(1)
 
   init(
     role: ConnectionRole, bytes: any ByteConnection, peer: String, number: UInt64 = 0,
@@ -267,35 +272,6 @@ extension Connection {
     let text = "the connection to \(peer) broke a rule: \(failure.message)"
     let code = failure.code == .unauthenticated ? failure.code : .unavailable
     close(RPCError(code, text, cause: failure), &state, &wakeups)
-  }
-
-  /// Server: takes no more calls, lets those that run finish within `grace`, then closes.
-  func drain(grace: Duration) {
-    enter { state, wakeups in
-      guard !state.isClosing, !state.isDraining else { return }
-      guard case .open = state.phase else {
-        close(RPCError(.unavailable, "the server is stopping"), &state, &wakeups)
-        return
-      }
-      state.isDraining = true
-      let last = state.machine.drain()
-      let ending = CallEnding(code: .unavailable, message: "the server is stopping")
-      state.outbox.append(.goAway, stream: 0, message: UInt64(last), messageLength: 4) {
-        ending.encode(into: &$0)
-      }
-      let ends = time.now.advanced(by: grace)
-      state.drainEnds = ends
-      arm(ends, &state)
-      wantFlush(&state, &wakeups)
-      closeIfDrained(&state, &wakeups)
-    }
-  }
-
-  func closeIfDrained(_ state: inout State, _ wakeups: inout Wakeups) {
-    guard state.isDraining, state.calls.isEmpty, state.newCalls.isEmpty,
-      role == .client || state.machine.handlers == 0
-    else { return }
-    close(RPCError(.unavailable, "\(peer) is stopping"), &state, &wakeups)
   }
 }
 

@@ -34,6 +34,8 @@ enum ConnectionAction: Sendable, Hashable {
   case creditGrew
   /// Answer a ping.
   case pong(UInt64)
+  /// Server: the client has heard of the drain, so that it makes no new calls.
+  case drainHeard
   /// Client: no new calls here; these were surely not begun.
   case goAway(CallEnding, notBegun: [UInt32])
   /// The peer closes the connection because of this.

@@ -21,6 +21,16 @@ struct ConnectionMachine {
     var isWindowDue = false
   }
 
+  /// How far a drain has come.
+  enum Drain: Sendable, Hashable {
+    /// Nobody has spoken of one.
+    case none
+    /// The client was told, on its side: it makes no new calls. None is refused yet.
+    case announced
+    /// Server: new calls are refused.
+    case refuses
+  }
+
   let role: ConnectionRole
   /// What this side takes.
   let local: PeerSettings
@@ -36,8 +46,8 @@ struct ConnectionMachine {
   private(set) var lastID: UInt32 = 0
   /// Server: handlers that run, those of cancelled calls among them.
   private(set) var handlers = 0
-  /// No new calls: the server said or was told so.
-  private(set) var isDraining = false
+  /// How far a drain has come.
+  private(set) var drain = Drain.none
   /// Client: the id that the last GOAWAY named.
   private var goAwayLast: UInt32?
   var incoming: IncomingCredit
@@ -53,6 +63,10 @@ struct ConnectionMachine {
 
   /// The most method numbers on a connection.
   static let maxMethods = 1_024
+  /// The id that the first GOAWAY of a drain names: no call is refused yet.
+  static let drainAnnouncement = UInt32.max
+  /// What the PING behind it says; its answer shows that the client has read both.
+  static let drainPing: UInt64 = 0x6e69_6172_64
   /// How many pings may come too early before the connection ends.
   static let maxEarlyPings = 16
 
@@ -125,7 +139,7 @@ extension ConnectionMachine {
       let ending = CallEnding(code: .internal, message: "the call names no method")
       return .reject(id, ending, isRefusal: false)
     }
-    guard !isDraining else {
+    guard drain != .refuses else {
       let ending = CallEnding(code: .unavailable, message: "the server is stopping")
       return .reject(id, ending, isRefusal: true)
     }
@@ -327,7 +341,11 @@ extension ConnectionMachine {
   private mutating func receivedPing(
     _ header: FrameHeader, message: ByteBuffer, now: Instant
   ) throws(ConnectionFailure) -> ConnectionAction {
-    if header.flags.contains(.ack) { return .nothing }
+    let value: UInt64 = message.getInteger(at: message.readerIndex, endianness: .little) ?? 0
+    if header.flags.contains(.ack) {
+      let isAboutDrain = role == .server && drain == .announced && value == Self.drainPing
+      return isAboutDrain ? .drainHeard : .nothing
+    }
     let interval = Duration.milliseconds(Int64(local.minPingIntervalMilliseconds))
     if let lastPing, lastPing.duration(to: now) < interval / 2 {
       earlyPings += 1
@@ -338,7 +356,7 @@ extension ConnectionMachine {
       earlyPings = 0
     }
     lastPing = now
-    return .pong(message.getInteger(at: message.readerIndex, endianness: .little) ?? 0)
+    return .pong(value)
   }
 
   private mutating func receivedGoAway(
@@ -347,7 +365,7 @@ extension ConnectionMachine {
     let last: UInt32 = message.getInteger(at: message.readerIndex, endianness: .little) ?? 0
     guard last <= goAwayLast ?? .max else { throw ConnectionFailure("a go-away that goes back") }
     goAwayLast = last
-    isDraining = true
+    drain = .announced
     let notBegun = calls.keys.filter { $0 > last }.sorted()
     for id in notBegun { _ = closeCall(id) }
     let ending = (try? CallEnding(decoding: meta)) ?? CallEnding()
@@ -360,7 +378,7 @@ extension ConnectionMachine {
 extension ConnectionMachine {
   /// Whether a client may make a call now.
   var canOpenCall: Bool {
-    guard role == .client, let remote, !isDraining else { return false }
+    guard role == .client, let remote, drain == .none else { return false }
     return calls.count < remote.maxCalls && lastID < UInt32.max - 2
   }
 
@@ -418,9 +436,17 @@ extension ConnectionMachine {
     handlers -= 1
   }
 
-  /// Server: no new calls from now on; the last id that GOAWAY is to name.
-  mutating func drain() -> UInt32 {
-    isDraining = true
+  /// Server: the client is about to be told that it should make no new calls; those that it makes until
+  /// it knows are served.
+  mutating func announceDrain() {
+    precondition(role == .server && drain == .none, "a drain begins once")
+    drain = .announced
+  }
+
+  /// Server: new calls are refused from now on; the last id that GOAWAY is to name.
+  mutating func refuseCalls() -> UInt32 {
+    precondition(role == .server && drain == .announced, "a drain is announced before")
+    drain = .refuses
     return lastID
   }
 
