@@ -27,6 +27,10 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   public var firstBackoff: Duration = .milliseconds(50)
   /// The longest wait before another attempt to connect.
   public var longestBackoff: Duration = .seconds(5)
+  /// How often a client makes a call of an idempotent method, unless the call's options say it.
+  public var attempts = AttemptPolicy.once
+  /// What bounds the attempts beyond the first of all calls to one address.
+  public var retryBudget = RetryBudget()
 
   /// The defaults above.
   public init() {}

@@ -32,7 +32,7 @@ package struct Behaviour: Sendable, CustomStringConvertible {
 
   /// Every behaviour.
   package static let all: [Behaviour] =
-    kinds + errors + endings + bodies + flow + lives + drains
+    kinds + errors + endings + bodies + flow + lives + drains + attempts
 }
 
 /// What was seen isn't what must be.

@@ -13,6 +13,9 @@ struct Kinds: Sendable {
   static let clientStreaming = method("ClientStreaming", .clientStreaming)
   static let serverStreaming = method("ServerStreaming", .serverStreaming)
   static let bidirectional = method("Bidirectional", .bidirectional)
+  /// The unary method, as one that may be called more than once.
+  static let idempotent = Method<EchoRequest, EchoResponse>(
+    service: unary.service, name: unary.name, kind: .unary, isIdempotent: true)
   /// Nobody serves it.
   static let absent = method("Absent", .unary)
 
@@ -88,6 +91,18 @@ struct Kinds: Sendable {
       for _ in 0..<100 { error = error.with(Google_Rpc_DebugInfo(detail: "\(text.prefix(500))")) }
       throw error
     case "foreign": throw Foreign()
+    case "flaky", "push", "no more":
+      return try attempt(String(decoding: request.payload, as: UTF8.self), context)
+    case "hang":
+      guard context.metadata["previous-attempts"] == nil else {
+        return EchoResponse(payload: Array("second".utf8))
+      }
+      await withTaskCancellationHandler {
+        await signals.wait("first cancelled")
+      } onCancel: {
+        signals.send("first cancelled")
+      }
+      throw CancellationError()
     case "wait":
       signals.send("waits")
       await withTaskCancellationHandler {
@@ -105,6 +120,20 @@ struct Kinds: Sendable {
       let left = context.timeLeft.map { "\($0 > .zero && $0 <= .seconds(60))" }
       return EchoResponse(payload: Array((left ?? "none").utf8))
     default: return EchoResponse(payload: request.payload, data: request.data)
+    }
+  }
+
+  /// Fails unless two attempts came before; tells by the failure's message how many did.
+  private static func attempt(_ text: String, _ context: CallContext) throws -> EchoResponse {
+    let previous = context.metadata["previous-attempts"] ?? "0"
+    if previous == "2" { return EchoResponse(payload: Array("third".utf8)) }
+    let failure = RPCError(.unavailable, previous)
+    let second = Google_Protobuf_Duration(nanos: 1_000)
+    switch text {
+    case "push": throw failure.with(Google_Rpc_RetryInfo(retryDelay: second))
+    case "no more":
+      throw failure.with(Google_Rpc_RetryInfo(retryDelay: Google_Protobuf_Duration(seconds: -1)))
+    default: throw failure
     }
   }
 
@@ -128,10 +157,11 @@ struct Kinds: Sendable {
 
   /// A unary call's whole answer.
   func call(
-    _ text: String, _ data: Body = Body(), options: CallOptions = CallOptions()
+    _ text: String, _ data: Body = Body(), options: CallOptions = CallOptions(),
+    method: Method<EchoRequest, EchoResponse> = Kinds.unary
   ) async throws -> UnaryResponse<EchoResponse> {
     try await channel.unary(
-      Kinds.unary, EchoRequest(payload: Array(text.utf8), data: data), options: options)
+      method, EchoRequest(payload: Array(text.utf8), data: data), options: options)
   }
 }
 

@@ -7,6 +7,8 @@ public struct CallOptions: Sendable {
   /// Whether the call waits while the server can't be reached, until its deadline, instead of failing at
   /// once: such as while a server is restarted.
   public var waitsForReady: Bool
+  /// How often a unary call of an idempotent method is made; nil: as the channel is configured.
+  public var attempts: AttemptPolicy?
   /// The most bytes a received message may have, its body included; nil: the channel's limit.
   public var maxMessageBytes: Int?
   /// Whether the closure that writes and reads a streaming call's messages runs where the connection
@@ -18,11 +20,12 @@ public struct CallOptions: Sendable {
   /// No metadata, no deadline of its own.
   public init(
     metadata: Metadata = Metadata(), timeout: Duration? = nil, waitsForReady: Bool = false,
-    maxMessageBytes: Int? = nil, runsOnConnection: Bool = false
+    attempts: AttemptPolicy? = nil, maxMessageBytes: Int? = nil, runsOnConnection: Bool = false
   ) {
     self.metadata = metadata
     self.timeout = timeout
     self.waitsForReady = waitsForReady
+    self.attempts = attempts
     self.maxMessageBytes = maxMessageBytes
     self.runsOnConnection = runsOnConnection
   }

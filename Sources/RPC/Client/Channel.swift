@@ -32,13 +32,15 @@ final class Channel: CallChannel {
   struct State {
     var phase = Phase.idle
     var waiters: [Waiter] = []
-    /// Attempts that failed since the last success.
+    /// Attempts to connect that failed since the last success.
     var failures = 0
+    /// Whether calls may be tried again.
+    var throttle: RetryThrottle
   }
 
   let address: Address
   let pool: ChannelPool
-  let state = Mutex(State())
+  let state: Mutex<State>
 
   /// How often a call goes on to another connection, as the one it was given takes none. Servers that
   /// refuse everything aren't asked for ever.
@@ -47,12 +49,30 @@ final class Channel: CallChannel {
   init(address: Address, pool: ChannelPool) {
     self.address = address
     self.pool = pool
+    state = Mutex(State(throttle: RetryThrottle(pool.configuration.retryBudget)))
   }
 
   func unary<Request: Message, Response: Message>(
     _ method: Method<Request, Response>, _ request: Request, options: CallOptions
   ) async throws -> UnaryResponse<Response> {
     let deadline = try deadline(of: options)
+    guard method.isIdempotent else {
+      return try await attempt(method, request, options, deadline)
+    }
+    switch options.attempts ?? pool.configuration.attempts {
+    case .once: return try await attempt(method, request, options, deadline)
+    case .retry(let policy):
+      return try await retried(method, request, options, deadline, policy)
+    case .hedge(let policy):
+      return try await hedged(method, request, options, deadline, policy)
+    }
+  }
+
+  /// Makes a unary call once; until the server has begun it, on another connection if need be.
+  func attempt<Request: Message, Response: Message>(
+    _ method: Method<Request, Response>, _ request: Request, _ options: CallOptions,
+    _ deadline: Instant?
+  ) async throws -> UnaryResponse<Response> {
     var moves = 0
     while true {
       let connection = try await connection(until: deadline, options.waitsForReady)
