@@ -32,6 +32,33 @@ extension Behaviour {
         }
       }
     },
+    Behaviour("a channel tells whether it has a connection") { transport, address in
+      let time = SystemTimeSource()
+      let fixed = try await freeAddress(transport, address)
+      let last = try await withChannel(
+        to: fixed, transport: transport, time: time, random: SystemRandomSource()
+      ) { channel in
+        let kinds = Kinds(channel: channel)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          let server = RPCServer(
+            router: Kinds.router(Signals()), transport: transport, address: fixed, time: time)
+          group.addTask { try await server.run() }
+          _ = try await server.listeningAddress
+          try await expectConnectivity(.idle, channel)
+          _ = try await kinds.call("hello")
+          try await expectConnectivity(.ready, channel)
+          server.shutdown()
+          try await expectConnectivity(.idle, channel)
+          try await group.waitForAll()
+        }
+        try await expectError(.unavailable) { _ = try await kinds.call("nobody") }
+        try await expectConnectivity(.transientFailure, channel)
+        return channel.connectivity
+      }
+      var states: [Connectivity] = []
+      for await state in last { states.append(state) }
+      try expect(states == [.shutdown], "\(states)")
+    },
     Behaviour("cancelling a server ends its calls") { transport, address in
       let signals = Signals()
       let time = SystemTimeSource()
@@ -71,6 +98,12 @@ extension Behaviour {
     // It is free when the listener says that nothing comes any more.
     while try await listener.accept() != nil {}
     return listener.address
+  }
+
+  /// Returns once the channel is in a state.
+  static func expectConnectivity(_ state: Connectivity, _ channel: any CallChannel) async throws {
+    for await now in channel.connectivity where now == state { return }
+    throw Unexpected(description: "the channel never was \(state)")
   }
 
   /// Tries again while the server isn't there.

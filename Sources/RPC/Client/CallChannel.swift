@@ -3,6 +3,10 @@ public import Schema
 /// Where a client's calls go: a connection that is made when needed, a pool of them, or a peer in this
 /// process. Generated stubs are written against it.
 public protocol CallChannel: Sendable {
+  /// Whether there is a connection: the state of now, then each one that it changes to. A reader that
+  /// is slow misses states, but never the last one. It ends with the channel.
+  var connectivity: AsyncStream<Connectivity> { get }
+
   /// Makes a unary call.
   ///
   /// - Throws: `RPCError`.

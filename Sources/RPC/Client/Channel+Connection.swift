@@ -157,6 +157,7 @@ extension Channel {
       state.phase = .stopped(error)
       return .all(error)
     }
+    for watcher in state.withLock({ $0.watchers.removeAll() }) { watcher.finish() }
   }
 
   /// Who goes on, and with which error.

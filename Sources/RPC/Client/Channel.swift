@@ -30,7 +30,13 @@ final class Channel: CallChannel {
   }
 
   struct State {
-    var phase = Phase.idle
+    var phase = Phase.idle {
+      didSet {
+        let connectivity = phase.connectivity
+        if connectivity != oldValue.connectivity { watchers.tell(connectivity) }
+      }
+    }
+    var watchers = ConnectivityWatchers()
     var waiters: [Waiter] = []
     /// Attempts to connect that failed since the last success.
     var failures = 0

@@ -36,6 +36,8 @@ private struct InterceptedChannel: CallChannel {
   let base: any CallChannel
   let interceptors: [any ClientInterceptor]
 
+  var connectivity: AsyncStream<Connectivity> { base.connectivity }
+
   func unary<Request: Message, Response: Message>(
     _ method: Method<Request, Response>, _ request: Request, options: CallOptions
   ) async throws -> UnaryResponse<Response> {
