@@ -12,7 +12,7 @@ struct TLSBehaviourTests {
   private static let transport = Result {
     let certificates = try Certificates()
     defer { certificates.remove() }
-    let pair = try certificates.issue("peer")
+    let pair = try certificates.issue("peer", for: Loopback.subjects)
     return try NIOTransport(
       tls: TLSFiles(
         certificate: pair.certificate, key: pair.key, authorities: certificates.authority))
@@ -20,7 +20,7 @@ struct TLSBehaviourTests {
 
   @Test("behave as they must", .timeLimit(.minutes(1)), arguments: Behaviour.all)
   func behave(_ behaviour: Behaviour) async throws {
-    try await behaviour.run(Self.transport.get(), Address("127.0.0.1:0"))
+    try await behaviour.run(Self.transport.get(), Loopback.next)
   }
 }
 
