@@ -23,6 +23,9 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   /// How long nothing may come in while calls are under way before a ping is sent; twice that and the
   /// connection is lost.
   public var keepaliveInterval: Duration = .seconds(10)
+  /// How long a connection may be without calls before it is closed: for that time at least, and for
+  /// twice as long at most. Either side does it by its own setting; nil: never.
+  public var idleTimeout: Duration? = .seconds(1_800)
   /// The first wait before another attempt to connect; each failure doubles it.
   public var firstBackoff: Duration = .milliseconds(50)
   /// The longest wait before another attempt to connect.

@@ -32,6 +32,59 @@ extension Behaviour {
         }
       }
     },
+    Behaviour("an idle connection is closed by either side, and the next call makes another") {
+      transport, address in
+      var never = ConnectionConfiguration()
+      never.idleTimeout = nil
+      var soon = never
+      soon.idleTimeout = .milliseconds(5)
+      for (server, client) in [(never, soon), (soon, never)] {
+        try await withServer(transport, address, configuration: server, client: client) {
+          _, channel in
+          for number in 0..<3 {
+            let answer = try await Kinds(channel: channel).call("\(number)")
+            try expect(answer.text == "\(number)", answer.text)
+            try await expectConnectivity(.idle, channel)
+          }
+        }
+      }
+    },
+    Behaviour("a connection with a call isn't idle") { transport, address in
+      var soon = ConnectionConfiguration()
+      soon.idleTimeout = .milliseconds(1)
+      let (configuration, signals) = (soon, Signals())
+      try await withServer(transport, address, configuration: soon, signals: signals) {
+        server, channel in
+        async let held = Kinds(channel: channel).call("hold")
+        await signals.wait("holds")
+        // Meanwhile other connections come and go for idleness.
+        try await withChannel(
+          to: server.listeningAddress, transport: transport, time: SystemTimeSource(),
+          random: SystemRandomSource(), configuration: configuration
+        ) { other in
+          for _ in 0..<5 {
+            _ = try await Kinds(channel: other).call("hello")
+            try await expectConnectivity(.idle, other)
+          }
+        }
+        signals.send("release")
+        let answer = try await held
+        try expect(answer.text == "held", answer.text)
+      }
+    },
+    Behaviour("calls that begin while a connection is closed for idleness aren't lost") {
+      transport, address in
+      var soon = ConnectionConfiguration()
+      soon.idleTimeout = .milliseconds(1)
+      try await withServer(transport, address, configuration: soon) { _, channel in
+        for number in 0..<150 {
+          let answer = try await Kinds(channel: channel).call("\(number)")
+          try expect(answer.text == "\(number)", answer.text)
+          // Pauses of many lengths, around that after which a side finds the connection idle.
+          for _ in 0..<(number * 7 % 500) { await Task.yield() }
+        }
+      }
+    },
     Behaviour("a channel tells whether it has a connection") { transport, address in
       let time = SystemTimeSource()
       let fixed = try await freeAddress(transport, address)

@@ -63,7 +63,8 @@ func expectError(
 /// Runs a server of the test's methods and a channel to it for as long as `body` runs.
 func withServer(
   _ transport: any Transport, _ address: Address,
-  configuration: ConnectionConfiguration = ConnectionConfiguration(), signals: Signals = Signals(),
+  configuration: ConnectionConfiguration = ConnectionConfiguration(),
+  client: ConnectionConfiguration? = nil, signals: Signals = Signals(),
   _ body: @escaping @Sendable (RPCServer, any CallChannel) async throws -> Void
 ) async throws {
   let time = SystemTimeSource()
@@ -75,7 +76,7 @@ func withServer(
     let place = try await server.listeningAddress
     try await withChannel(
       to: place, transport: transport, time: time, random: SystemRandomSource(),
-      configuration: configuration
+      configuration: client ?? configuration
     ) { channel in
       try await body(server, channel)
     }

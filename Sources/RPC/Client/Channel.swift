@@ -50,7 +50,7 @@ final class Channel: CallChannel {
 
   /// How often a call goes on to another connection, as the one it was given takes none. Servers that
   /// refuse everything aren't asked for ever.
-  private static let maxMoves = 3
+  private static let maxMoves = 10
 
   init(address: Address, pool: ChannelPool) {
     self.address = address

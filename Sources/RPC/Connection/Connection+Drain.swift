@@ -10,23 +10,36 @@ extension Connection {
   /// closes.
   func drain(grace: Duration) {
     enter { state, wakeups in
-      guard !state.isClosing, state.machine.drain == .none else { return }
+      guard !state.isClosing, state.drainEnds == nil else { return }
       guard case .open = state.phase else {
         close(RPCError(.unavailable, "the server is stopping"), &state, &wakeups)
         return
       }
-      state.machine.announceDrain()
-      sayGoAway(ConnectionMachine.drainAnnouncement, &state)
-      state.outbox.append(
-        .ping, stream: 0, message: ConnectionMachine.drainPing, messageLength: 8)
-      wantFlush(&state, &wakeups)
       let now = time.now
-      let refuses = now.advanced(by: min(Self.drainTimeout, grace / 2))
       let ends = now.advanced(by: grace)
-      state.drainRefuses = refuses
       state.drainEnds = ends
-      arm(refuses, &state)
+      arm(ends, &state)
+      announceDrain(
+        "the server is stopping", within: min(Self.drainTimeout, grace / 2), &state, &wakeups,
+        now: now)
     }
+  }
+
+  /// Server: has the client make no more calls here; those that it makes after `time` are refused.
+  private func announceDrain(
+    _ reason: String, within time: Duration, _ state: inout State, _ wakeups: inout Wakeups,
+    now: Instant
+  ) {
+    guard state.machine.drain == .none else { return }
+    state.machine.announceDrain()
+    state.drainReason = reason
+    sayGoAway(ConnectionMachine.drainAnnouncement, &state)
+    state.outbox.append(
+      .ping, stream: 0, message: ConnectionMachine.drainPing, messageLength: 8)
+    wantFlush(&state, &wakeups)
+    let refuses = now.advanced(by: time)
+    state.drainRefuses = refuses
+    arm(refuses, &state)
   }
 
   /// Server: refuses new calls from now on, once.
@@ -36,6 +49,29 @@ extension Connection {
     sayGoAway(state.machine.refuseCalls(), &state)
     wantFlush(&state, &wakeups)
     closeIfDrained(&state, &wakeups)
+  }
+
+  /// Ends a connection that has been without calls for its time. A client closes it, and a call that
+  /// begins just then takes another; a server drains it, so that such a call isn't lost.
+  func expireIdle(_ state: inout State, _ wakeups: inout Wakeups, now: Instant) {
+    guard let timeout = configuration.idleTimeout, let check = state.idleCheck, check <= now,
+      case .open = state.phase, state.machine.drain == .none
+    else { return }
+    let isIdle =
+      state.calls.isEmpty && state.queue.isEmpty && state.newCalls.isEmpty
+      && state.machine.handlers == 0
+    if isIdle, state.idleAt == state.machine.lastID {
+      state.idleCheck = nil
+      let reason = "the connection to \(peer) was idle"
+      if role == .client {
+        close(RPCError(.unavailable, reason), &state, &wakeups)
+      } else {
+        announceDrain(reason, within: Self.drainTimeout, &state, &wakeups, now: now)
+      }
+    } else {
+      state.idleAt = isIdle ? state.machine.lastID : nil
+      state.idleCheck = now.advanced(by: timeout)
+    }
   }
 
   /// Closes when no call is left to wait for.
@@ -58,7 +94,7 @@ extension Connection {
   }
 
   private func sayGoAway(_ last: UInt32, _ state: inout State) {
-    let ending = CallEnding(code: .unavailable, message: "the server is stopping")
+    let ending = CallEnding(code: .unavailable, message: state.drainReason)
     state.outbox.append(.goAway, stream: 0, message: UInt64(last), messageLength: 4) {
       ending.encode(into: &$0)
     }

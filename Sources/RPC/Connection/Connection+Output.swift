@@ -77,13 +77,15 @@ extension Connection {
 
   /// The connection's one timer, for all its deadlines.
   func keepTime() async {
-    let begins = role == .client ? configuration.connectTimeout : Self.prefaceTimeout
-    timekeeper.arm(state.withLock { $0.began }.advanced(by: begins))
+    enter { state, _ in
+      if let alarm = nextAlarm(state) { arm(alarm, &state) }
+    }
     await timekeeper.run { now in
       enter { state, wakeups in
         state.armed = nil
         guard !state.isClosing else { return nil }
         expire(&state, &wakeups, now: now)
+        state.isWatched = !state.calls.isEmpty
         state.armed = state.isClosing ? nil : nextAlarm(state)
         return state.armed
       }
@@ -102,9 +104,8 @@ extension Connection {
     }
     state.queue.removeAll { $0.isOver }
     if case .starting = state.phase {
-      let begins = role == .client ? configuration.connectTimeout : Self.prefaceTimeout
-      if state.began.advanced(by: begins) <= now {
-        let text = "\(peer) didn't answer within \(begins)"
+      if state.began.advanced(by: prefaceTimeout) <= now {
+        let text = "\(peer) didn't answer within \(prefaceTimeout)"
         close(RPCError(.unavailable, text), &state, &wakeups)
       }
     }
@@ -112,6 +113,7 @@ extension Connection {
       fail(ConnectionFailure("a frame took too long"), &state, &wakeups)
     }
     expireDrain(&state, &wakeups, now: now)
+    expireIdle(&state, &wakeups, now: now)
     keepAlive(&state, &wakeups, now: now)
   }
 
@@ -126,6 +128,11 @@ extension Connection {
       state.outbox.append(.ping, stream: 0, message: now.nanoseconds, messageLength: 8)
       wantFlush(&state, &wakeups)
     }
+  }
+
+  /// How long the peer's preface may take.
+  private var prefaceTimeout: Duration {
+    role == .client ? configuration.connectTimeout : Self.prefaceTimeout
   }
 
   /// As configured, and no shorter than the peer allows.
@@ -145,6 +152,11 @@ extension Connection {
     for call in state.queue { consider(call.deadline) }
     consider(state.drainRefuses)
     consider(state.drainEnds)
+    if case .starting = state.phase {
+      consider(state.began.advanced(by: prefaceTimeout))
+    } else if state.machine.drain == .none {
+      consider(state.idleCheck)
+    }
     consider(state.frameBegan?.advanced(by: Self.frameTimeout))
     if !state.calls.isEmpty {
       consider((state.pingSent ?? state.lastReceived).advanced(by: keepaliveInterval(state)))
@@ -155,7 +167,8 @@ extension Connection {
   /// A call was opened: its deadline counts, and the peer is watched.
   func watch(_ call: Call, _ state: inout State) {
     if let deadline = call.deadline { arm(deadline, &state) }
-    guard state.armed == nil else { return }
+    guard !state.isWatched else { return }
+    state.isWatched = true
     arm(time.now.advanced(by: keepaliveInterval(state)), &state)
   }
 }

@@ -59,7 +59,14 @@ final class Connection: ByteHandler, Sendable {
     /// Server: when new calls are refused, whether the client knows or not.
     var drainRefuses: Instant?
     var drainEnds: Instant?
+    var drainReason = ""
     var armed: Instant?
+    /// The timekeeper looks after a peer that has calls and may fall silent.
+    var isWatched = false
+    /// When to look whether the connection has been idle, and the last call's id when it was at the look
+    /// before.
+    var idleCheck: Instant?
+    var idleAt: UInt32?
     let began: Instant
   }
 
@@ -107,7 +114,8 @@ final class Connection: ByteHandler, Sendable {
       machine: ConnectionMachine(
         role: role, settings: settings,
         maxUnfinished: UInt64(max(configuration.maxUnfinishedBytes, 0))),
-      decoder: FrameDecoder(settings: settings), lastReceived: now, began: now)
+      decoder: FrameDecoder(settings: settings), lastReceived: now,
+      idleCheck: configuration.idleTimeout.map { now.advanced(by: $0) }, began: now)
     state.outbox.tail = settings.preface
     state.isFlushWanted = true
     self.state = Mutex(state)
