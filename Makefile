@@ -78,7 +78,8 @@ protos-check: setup ## Fails when regenerating the schemas' code would change a 
 	Protos/generate --compare "$$scratch"
 
 .PHONY: interop
-interop: setup ## Runs the C harness against the Swift servers and the Swift client against the C server
+interop: PACKAGES += python3 python3-venv
+interop: setup ## Runs clients in C and Python against the Swift servers, and the Swift client against the C server
 	$(SWIFT) build --product holdfast $(SWIFT_FLAGS)
 	Tests/Interop/run.sh
 

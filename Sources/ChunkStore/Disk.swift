@@ -68,6 +68,8 @@ package protocol DiskFile: Sendable {
   func truncate(to bytes: Int) async throws(StoreError)
   /// Gives the room of a range back, which then reads as zeros. Does nothing where the disk can't.
   func punch(_ range: Range<Int>) async throws(StoreError)
+  /// Has the system forget what it has in memory of the file, so that the next reads show what the disk has.
+  func forget() async
   /// Closes it; harmless when it is closed.
   func close() async
 }

@@ -193,6 +193,11 @@ private struct FileDiskFile: DiskFile, DiskLock {
     try await threads.run { () throws(StoreError) in try file.punch(range) }
   }
 
+  func forget() async {
+    let file = file
+    await threads.run { () throws(Never) in file.forget() }
+  }
+
   func close() async {
     file.close()
   }

@@ -249,6 +249,8 @@ private struct MemoryDiskFile: DiskFile {
     try await perform(.punch) { state in state.punch(node, range) }
   }
 
+  func forget() async {}
+
   func close() async {}
 
   /// Does a call, unless the process that opened the file is gone.

@@ -60,6 +60,13 @@ final class OpenFile: Sendable {
     throw SystemCalls.error("free room in", path, errno)
   }
 
+  /// Has the system forget the file's bytes; those that are not written yet stay.
+  func forget() {
+    #if os(Linux)
+      _ = posix_fadvise(number, 0, 0, POSIX_FADV_DONTNEED)
+    #endif
+  }
+
   /// Tells the system that the file will be read from its beginning to its end.
   func expectSequentialReads() {
     #if os(Linux)

@@ -101,12 +101,13 @@ extension SegmentStore {
   /// What is to be moved at a time: a large record by itself, small ones together, so that they are
   /// packed.
   private func runs(of entries: [SegmentEntry], in number: UInt32) -> [[SegmentEntry]] {
+    let most = min(configuration.compactionRunBytes, SegmentStore.maxTogetherBytes)
     var runs: [[SegmentEntry]] = []
     var run: [SegmentEntry] = []
     var bytes = 0
     for entry in entries {
       let own = Segment.recordBytes(length: entry.length) + SegmentStore.maxSmallHeaderBytes
-      if !run.isEmpty, bytes + own > SegmentStore.maxTogetherBytes {
+      if !run.isEmpty, bytes + own > most {
         runs.append(run)
         (run, bytes) = ([], 0)
       }

@@ -131,6 +131,8 @@ extension SegmentStore {
       }
     }
     entries.sort { $0.place < $1.place }
+    // What the system has in memory says nothing about the disk.
+    await (try reader(of: number)).forget()
     for entry in entries {
       try Task.checkCancellation()
       if let wake = limiter.spend(Int(entry.length), now: clock.nanoseconds) {

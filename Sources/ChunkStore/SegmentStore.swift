@@ -8,6 +8,10 @@ import Synchronization
 /// `FORMAT.md` says what stands in a segment and how it is read; `StoreState` decides, this reads and
 /// writes.
 ///
+/// Memory: 28 bytes an index entry, 35 to 42 a chunk with the table's free part; 24 a record of the active
+/// segment, of which there are a million at most; 64 MiB for chunks on their way in, for which writers
+/// wait; 1 MiB for the commit under way; 16 MiB for listing.
+///
 /// Each change goes through one door: the lock, `StoreState`, what is to be done, the lock's end, doing
 /// it. The parts are in files of their own: opening (`SegmentStore+Open`), group commit (`+Commit`),
 /// segments' lives (`+Segments`), compaction (`+Compaction`), verification (`+Scrub`).
@@ -20,6 +24,8 @@ package final class SegmentStore: ChunkStore {
     package var segmentBytes: Int?
     /// The most bytes a second that compaction copies; low, so that it doesn't stand in anybody's way.
     package var compactionBytesPerSecond = 64 << 20
+    /// Bytes of small records that compaction moves together.
+    package var compactionRunBytes = 256 << 10
     /// In which time everything is verified once.
     package var scrubDeadline: Duration = .seconds(14 * 24 * 3_600)
 

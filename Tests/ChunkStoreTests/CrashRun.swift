@@ -69,6 +69,12 @@ struct CrashRun: Sendable, CustomStringConvertible {
     if let store = try? await open(disk) { await work(on: store, model: model, part: 0) }
     let calls = disk.calls
     strike(disk, &generator)
+    if [.power, .process].contains(fault), generator.next(below: 2) == 0 {
+      // It fails again while it recovers, or soon after.
+      disk.stop(atCall: disk.calls + generator.next(below: 60))
+      if let store = try? await open(disk) { await work(on: store, model: model, part: 5) }
+      strike(disk, &generator)
+    }
     for life in 1...2 {
       let store = try await open(disk)
       try await inspect(store, model: model)
@@ -148,9 +154,11 @@ struct CrashRun: Sendable, CustomStringConvertible {
       let upload = UInt64(worker * 100 + generator.next(below: 6) + 1)
       switch generator.next(below: 10) {
       case 0..<6:
+        // Few contents for each chunk, so that the same one comes again.
+        let version = generator.next(below: 3)
+        let lengths = [1, 900, 5_000, 30_000, 66_000, 100_000]
         let content = CrashContent(
-          upload: upload, version: generator.next(below: 3),
-          length: [1, 900, 5_000, 30_000, 66_000, 100_000][generator.next(below: 6)])
+          upload: upload, version: version, length: lengths[(Int(upload) + version) % 6])
         await model.put(content, on: store)
       case 6..<9: await model.delete(upload, on: store)
       default: await model.read(upload, on: store)
@@ -305,6 +313,10 @@ final class CrashModel: Sendable {
         state.chunks[upload]?.history.first { $0?.isWhole(bytes) == true } ?? nil
       }
       guard let found else { return fail("upload \(upload) has bytes that nobody stored") }
+      let chunk = try await store.stat(ChunkID(group: 7, upload: upload, index: 0)).chunk
+      guard chunk == (try newChunk(upload, bytes: bytes)) else {
+        return fail("upload \(upload) is said to be \(chunk)")
+      }
       observe(upload, found, isFinal: isFinal)
     } catch let error as StoreError where error.code == .notFound {
       observe(upload, nil, isFinal: isFinal)

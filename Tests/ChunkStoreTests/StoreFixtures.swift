@@ -26,6 +26,8 @@ func openStore(
 ) async throws -> SegmentStore {
   var configuration = SegmentStore.Configuration()
   configuration.segmentBytes = segmentBytes
+  // Little at a time, so that much can happen between two moves.
+  configuration.compactionRunBytes = 8 << 10
   var random = UInt64(1)
   return try await SegmentStore.open(
     on: disk, clock: clock, configuration: configuration, drawNode: { node },

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# C against Swift and Swift against C, over TCP, from FRAMING.md: builds both sides, runs every check
-# and ends with `N passed, N failed`. Usage: run.sh
+# C and Python against Swift and Swift against C, over TCP, from FRAMING.md: builds all sides, runs every
+# check and ends with `N passed, N failed`. Usage: run.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -25,6 +25,19 @@ make -s -C Tests/Interop SANITIZE=1 BUILD="$PWD/$build"
 "$swift" build --product holdfast "${flags[@]}" > "$work/build.log" 2>&1 \
   || { cat "$work/build.log" >&2; exit 1; }
 bin=$("$swift" build --show-bin-path "${flags[@]}")
+
+# Python gets protobuf in an environment of its own; the runtime's version must fit the compiler's.
+python=$build/python/bin/python
+if [[ ! -x $python ]]; then
+  protobuf=protobuf
+  [[ "$(protoc --version)" == "libprotoc 3."* ]] && protobuf='protobuf>=4.21,<5'
+  python3 -m venv "$build/python"
+  "$python" -m pip install --quiet --disable-pip-version-check "$protobuf"
+fi
+mkdir -p "$work/python"
+(cd Protos && protoc -I . --python_out "$work/python" holdfast/rpc/{frame,options}.proto \
+  holdfast/v1/{types,node}.proto)
+
 client=$build/client
 server=$build/server
 holdfast=$bin/holdfast
@@ -106,6 +119,10 @@ checks "C client, Swift node" "$client" node "$node"
 checks "C client, Swift directory" "$client" directory "$directory"
 checks "C node, Swift directory" "$client" register "$directory" 127.0.0.1:9
 checks "C client, Swift node that stops" "$client" drain "$node" "$node_pid"
+
+start python-node "$holdfast" node --data "$work/python-node" --directory "$directory"
+PYTHONPATH=$work/python PYTHONDONTWRITEBYTECODE=1 checks "Python client, Swift node" \
+  "$python" Tests/Interop/python/check.py "$address" "$started"
 
 mkdir "$work/chunks"
 start server "$server" "$work/chunks"
