@@ -67,8 +67,7 @@ let package = Package(
     .plugin(name: "Generate", targets: ["Generate"]),
     // For the nested package Tests/Fuzz alone.
     .library(name: "_TestSchemas", targets: ["TestSchemas"]),
-    .library(
-      name: "_ChunkStore", targets: ["ChunkStore", "SeededExecution", "StoreModel", "Checksum"]),
+    .library(name: "_SegmentFuzzing", targets: ["SegmentFuzzing"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -166,6 +165,10 @@ let package = Package(
     .target(
       name: "CTestSchemas", dependencies: ["CProtobufC", "CSchemas"], path: "Tests/CTestSchemas"),
     .target(
+      name: "SegmentFuzzing",
+      dependencies: ["ChunkStore", "SeededExecution", "StoreModel", "Checksum", nioCore],
+      path: "Tests/SegmentFuzzing", swiftSettings: strict),
+    .target(
       name: "TestSchemas", dependencies: ["Schema", "RPC", "CTestSchemas", "CProtobufC"],
       path: "Tests/TestSchemas",
       exclude: ["everything.proto", "features.proto", "imported.proto", "reexported.proto"],
@@ -195,7 +198,8 @@ let package = Package(
       ["RPC", "RPCServices", "RPCTestSuite", "Schema", "StoreProtocol", nioCore]),
     tests("StoreModelTests", ["StoreModel"]),
     tests(
-      "ChunkStoreTests", ["ChunkStore", "SeededExecution", "StoreModel", "Checksum", nioCore]),
+      "ChunkStoreTests",
+      ["ChunkStore", "SeededExecution", "SegmentFuzzing", "StoreModel", "Checksum", nioCore]),
     tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),
     tests(
       "DirectoryServerTests",

@@ -1,5 +1,4 @@
 // swift-tools-version: 6.2
-import Foundation
 import PackageDescription
 
 // Fuzzing with libFuzzer, in a package of its own so that nothing else is built for it. From this
@@ -11,17 +10,10 @@ import PackageDescription
 //
 // An input that libFuzzer finds becomes a test in Tests/SchemaTests or Tests/ChunkStoreTests.
 
-/// What may see the package's own declarations is part of the package by the name of its directory.
-let packageName = URL(filePath: Context.packageDirectory).deletingLastPathComponent()
-  .deletingLastPathComponent().lastPathComponent.lowercased()
-
 let package = Package(
   name: "fuzz",
   platforms: [.macOS(.v26)],
-  dependencies: [
-    .package(name: "holdfast", path: "../.."),
-    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
-  ],
+  dependencies: [.package(name: "holdfast", path: "../..")],
   targets: [
     .executableTarget(
       name: "FuzzDecoder",
@@ -33,13 +25,8 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
     .executableTarget(
       name: "FuzzSegments",
-      dependencies: [
-        .product(name: "_ChunkStore", package: "holdfast"),
-        .product(name: "NIOCore", package: "swift-nio"),
-      ],
-      swiftSettings: [
-        .unsafeFlags(["-parse-as-library", "-sanitize=fuzzer", "-package-name", packageName])
-      ],
+      dependencies: [.product(name: "_SegmentFuzzing", package: "holdfast")],
+      swiftSettings: [.unsafeFlags(["-parse-as-library", "-sanitize=fuzzer"])],
       linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]),
   ]
 )
