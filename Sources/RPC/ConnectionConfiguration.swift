@@ -11,10 +11,17 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   public var maxMetaBytes = 65_535
   /// The most calls under way at once on a connection; more are refused.
   public var maxCalls = 1_024
-  /// Bytes of whole messages that a call holds for its reader before its sender has to wait.
+  /// Bytes of whole messages that a call holds for its reader before its sender has to wait. It grows
+  /// while the reader is so fast that the sender would wait for no other reason than the way there and
+  /// back.
   public var callWindowBytes = 4 << 20
-  /// The same for all calls of a connection together.
+  /// How far that grows.
+  public var maxCallWindowBytes = 32 << 20
+  /// The same for all calls of a connection together: however their own windows have grown, they hold no
+  /// more than this.
   public var connectionWindowBytes = 64 << 20
+  /// How far that grows.
+  public var maxConnectionWindowBytes = 128 << 20
   /// Bytes of messages that have begun and aren't whole, of all calls of a connection together. Credit
   /// doesn't bound these, as any message must be able to end; a call that goes beyond it fails.
   public var maxUnfinishedBytes = 256 << 20

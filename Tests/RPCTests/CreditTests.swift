@@ -70,9 +70,82 @@ struct CreditTests {
     expect(credit.due == nil)
     credit.release(20)
     expect(credit.due == 160)
-    credit.told(160)
+    expect(credit.grant(now: now, roundTrip: nil, largest: 100) == 160)
     expect(credit.due == nil)
+    expect(credit.grant(now: now, roundTrip: nil, largest: 100) == nil)
     expect(credit.receive(60))
+  }
+
+  private let now = Instant(nanoseconds: 1_000_000_000)
+
+  /// The windows of a credit whose reader takes half of it each time that long after the time before.
+  private func windows(
+    every pause: Duration, roundTrip: Duration?, count: Int
+  ) -> [UInt64] {
+    var credit = IncomingCredit(window: 100)
+    return (0..<count).map { number in
+      let half = (credit.window + 1) / 2
+      expect(credit.receive(half))
+      credit.hold(half)
+      credit.release(half)
+      let limit = credit.grant(
+        now: now.advanced(by: pause * number), roundTrip: roundTrip, largest: 500)
+      expect(limit == credit.received + credit.window)
+      return credit.window
+    }
+  }
+
+  @Test("grows to a bound while half of it is taken in less than two round trips")
+  func growth() {
+    let trip = Duration.milliseconds(10)
+    #expect(windows(every: trip, roundTrip: trip, count: 5) == [100, 200, 400, 500, 500])
+    #expect(windows(every: trip * 2, roundTrip: trip, count: 5) == [100, 100, 100, 100, 100])
+    #expect(windows(every: .zero, roundTrip: nil, count: 3) == [100, 100, 100])
+  }
+
+  @Test("doesn't grow beyond a window that is larger than the bound")
+  func growthBound() {
+    var credit = IncomingCredit(window: 1_000)
+    for number in 0..<4 {
+      expect(credit.receive(500))
+      expect(
+        credit.grant(now: now, roundTrip: .seconds(1), largest: 500) != nil, "grant \(number)")
+      expect(credit.window == 1_000)
+    }
+  }
+
+  @Test("measures the line by pings that are rare, and by the shortest answer")
+  func roundTrip() throws {
+    var server = try Peer(.server)
+    let first = server.machine.takePing(now: server.now)
+    let ping = try #require(first)
+    expect(server.machine.takePing(now: server.now.advanced(by: .seconds(9))) == nil)
+    func answer(_ ping: UInt64, after time: Duration) throws {
+      server.now = server.now.advanced(by: time)
+      try server.feed(Frames.frame(.ping, 0, .ack, message: Frames.number(ping)))
+    }
+    try answer(ping + 1, after: .milliseconds(1))
+    expect(server.machine.roundTrip.least == nil)
+    try answer(ping, after: .milliseconds(5))
+    expect(server.machine.roundTrip.least == .milliseconds(6))
+    try answer(ping, after: .milliseconds(0))
+    expect(server.machine.roundTrip.least == .milliseconds(6))
+    for (milliseconds, least) in [(9, 6), (4, 4)] {
+      server.now = server.now.advanced(by: .seconds(10))
+      let next = server.machine.takePing(now: server.now)
+      try answer(try #require(next), after: .milliseconds(milliseconds))
+      expect(server.machine.roundTrip.least == .milliseconds(least))
+    }
+  }
+
+  @Test("isn't measured more often than the peer allows")
+  func rarePings() throws {
+    var remote = PeerSettings()
+    remote.minPingIntervalMilliseconds = 60_000
+    var client = try Peer(.client, remote: remote)
+    expect(client.machine.takePing(now: now) != nil)
+    expect(client.machine.takePing(now: now.advanced(by: .seconds(59))) == nil)
+    expect(client.machine.takePing(now: now.advanced(by: .seconds(60))) != nil)
   }
 
   @Test("rises and never falls")

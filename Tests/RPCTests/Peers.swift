@@ -13,7 +13,9 @@ struct Peer {
     _ role: ConnectionRole, settings: PeerSettings = PeerSettings(),
     remote: PeerSettings = PeerSettings(), maxUnfinished: UInt64 = 256 << 20
   ) throws(ConnectionFailure) {
-    machine = ConnectionMachine(role: role, settings: settings, maxUnfinished: maxUnfinished)
+    var limits = ConnectionMachine.Limits()
+    limits.maxUnfinished = maxUnfinished
+    machine = ConnectionMachine(role: role, settings: settings, limits: limits)
     decoder = FrameDecoder(settings: settings)
     _ = try feed(remote.preface)
   }
@@ -32,7 +34,7 @@ struct Peer {
   /// The windows that are due.
   mutating func windows() -> [UInt32: UInt64] {
     var windows: [UInt32: UInt64] = [:]
-    machine.takeWindows { windows[$0] = $1 }
+    machine.takeWindows(now: now) { windows[$0] = $1 }
     machine.checkInvariants()
     return windows
   }

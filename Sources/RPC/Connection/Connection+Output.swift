@@ -46,8 +46,12 @@ extension Connection {
     if state.machine.hasWindows {
       var outbox = state.outbox
       state.outbox = Outbox()
-      state.machine.takeWindows { id, limit in
+      let now = time.now
+      state.machine.takeWindows(now: now) { id, limit in
         outbox.append(.window, stream: id, message: limit, messageLength: 8)
+      }
+      if let ping = state.machine.takePing(now: now) {
+        outbox.append(.ping, stream: 0, message: ping, messageLength: 8)
       }
       state.outbox = outbox
     }

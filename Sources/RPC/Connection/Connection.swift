@@ -112,8 +112,7 @@ final class Connection: ByteHandler, Sendable {
     let now = time.now
     var state = State(
       machine: ConnectionMachine(
-        role: role, settings: settings,
-        maxUnfinished: UInt64(max(configuration.maxUnfinishedBytes, 0))),
+        role: role, settings: settings, limits: ConnectionMachine.Limits(configuration)),
       decoder: FrameDecoder(settings: settings), lastReceived: now,
       idleCheck: configuration.idleTimeout.map { now.advanced(by: $0) }, began: now)
     state.outbox.tail = settings.preface

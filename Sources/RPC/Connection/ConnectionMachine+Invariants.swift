@@ -19,7 +19,8 @@ extension ConnectionMachine {
       begun += call.assembly.message.cost
     }
     precondition(begun == unfinished, "what isn't whole is counted")
-    precondition(unfinished <= maxUnfinished, "messages that aren't whole within their budget")
+    precondition(
+      unfinished <= limits.maxUnfinished, "messages that aren't whole within their budget")
     precondition(held <= incoming.held, "what calls hold, the connection holds")
     precondition(incoming.held <= incoming.received, "held was received")
     precondition(incoming.received <= incoming.limit, "no credit is exceeded")

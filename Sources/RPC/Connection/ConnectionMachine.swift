@@ -36,8 +36,8 @@ struct ConnectionMachine {
   let local: PeerSettings
   /// What the peer takes; nil until its preface came.
   private(set) var remote: PeerSettings?
-  /// The most that messages which aren't whole may cost together.
-  let maxUnfinished: UInt64
+  /// What it holds at most, whatever its settings say.
+  let limits: Limits
   /// Open calls.
   private(set) var calls: [UInt32: CallState] = [:]
   /// What the messages that aren't whole cost together.
@@ -58,6 +58,8 @@ struct ConnectionMachine {
   private var windowsDue: [UInt32] = []
   /// The frame whose body is coming in, and what its END said.
   var bodyOf: (header: FrameHeader, ending: CallEnding?, isDropped: Bool)?
+  /// How long the peer takes to answer.
+  var roundTrip = RoundTrip()
   private var lastPing: Instant?
   private var earlyPings = 0
 
@@ -70,10 +72,10 @@ struct ConnectionMachine {
   /// How many pings may come too early before the connection ends.
   static let maxEarlyPings = 16
 
-  init(role: ConnectionRole, settings: PeerSettings, maxUnfinished: UInt64 = 256 << 20) {
+  init(role: ConnectionRole, settings: PeerSettings, limits: Limits = Limits()) {
     self.role = role
     local = settings
-    self.maxUnfinished = maxUnfinished
+    self.limits = limits
     incoming = IncomingCredit(window: settings.connectionWindow)
   }
 }
@@ -228,10 +230,10 @@ extension ConnectionMachine {
     let before = calls.values[index].assembly.message.cost
     let fault = try calls.values[index].assembly.add(header, message: message, limits: local)
     unfinished += calls.values[index].assembly.message.cost - before
-    guard fault == nil, unfinished > maxUnfinished else { return fault }
+    guard fault == nil, unfinished > limits.maxUnfinished else { return fault }
     return CallEnding(
       code: .resourceExhausted,
-      message: "the connection's unfinished messages have more than \(maxUnfinished) bytes")
+      message: "the connection's unfinished messages have more than \(limits.maxUnfinished) bytes")
   }
 
   private mutating func received(body bytes: ByteBuffer, isLast: Bool) -> ConnectionAction {
@@ -343,6 +345,7 @@ extension ConnectionMachine {
   ) throws(ConnectionFailure) -> ConnectionAction {
     let value: UInt64 = message.getInteger(at: message.readerIndex, endianness: .little) ?? 0
     if header.flags.contains(.ack) {
+      roundTrip.answered(value, now: now)
       let isAboutDrain = role == .server && drain == .announced && value == Self.drainPing
       return isAboutDrain ? .drainHeard : .nothing
     }
@@ -451,19 +454,21 @@ extension ConnectionMachine {
   }
 
   /// The WINDOW frames that are due, the connection's (id 0) first; they count as sent.
-  mutating func takeWindows(_ send: (UInt32, UInt64) -> Void) {
-    if let limit = incoming.due {
-      incoming.told(limit)
+  mutating func takeWindows(now: Instant, _ send: (UInt32, UInt64) -> Void) {
+    let roundTrip = roundTrip.least
+    if let limit = incoming.grant(
+      now: now, roundTrip: roundTrip, largest: limits.maxConnectionWindow)
+    {
       send(0, limit)
     }
     guard !windowsDue.isEmpty else { return }
     for id in windowsDue {
       guard let index = calls.index(forKey: id) else { continue }
       calls.values[index].isWindowDue = false
-      guard !calls.values[index].isRemoteEnded, let limit = calls.values[index].incoming.due else {
-        continue
-      }
-      calls.values[index].incoming.told(limit)
+      guard !calls.values[index].isRemoteEnded,
+        let limit = calls.values[index].incoming.grant(
+          now: now, roundTrip: roundTrip, largest: limits.maxCallWindow)
+      else { continue }
       send(id, limit)
     }
     windowsDue.removeAll(keepingCapacity: true)

@@ -1,15 +1,20 @@
 /// What one side may still be sent: the receiver's book of one call or of a connection.
 ///
 /// Everything is counted from the beginning and never falls, except what is held.
+///
+/// The window grows while it is what holds the sender up: when the application takes half of it in less than
+/// two round trips, a sender that waits for credit would leave the line empty.
 struct IncomingCredit: Sendable, Hashable {
   /// How much may be under way beside what is held.
-  let window: UInt64
+  private(set) var window: UInt64
   /// Cost of all frames that came in.
   private(set) var received: UInt64 = 0
   /// Cost of whole messages that the application hasn't taken.
   private(set) var held: UInt64 = 0
   /// The limit that the sender has been told.
   private(set) var limit: UInt64
+  /// When the sender was told one.
+  private var told: Instant?
 
   init(window: UInt64) {
     self.window = window
@@ -42,10 +47,16 @@ struct IncomingCredit: Sendable, Hashable {
     return limitDue > limit && limitDue - limit >= window / 2 ? limitDue : nil
   }
 
-  /// The sender is told.
-  mutating func told(_ limit: UInt64) {
-    assert(limit >= self.limit, "a limit never falls")
-    self.limit = limit
+  /// The limit to tell the sender, which counts as told; nil while it isn't worth a frame. The window may
+  /// have grown, to `largest` at most.
+  mutating func grant(now: Instant, roundTrip: Duration?, largest: UInt64) -> UInt64? {
+    guard due != nil else { return nil }
+    if let told, let roundTrip, told.duration(to: now) < roundTrip * 2 {
+      window = max(min(window * 2, largest), window)
+    }
+    told = now
+    limit = received - held + window
+    return limit
   }
 }
 
