@@ -104,19 +104,34 @@ struct ChunkIndex: Sendable {
   }
 
   /// Sets what is known of a chunk.
-  mutating func set(_ id: ChunkID, _ entry: Entry) {
+  ///
+  /// - Returns: what was known before.
+  @discardableResult
+  mutating func set(_ id: ChunkID, _ entry: Entry) -> Entry? {
     let hash = hash(id)
     let part = part(of: hash)
     bytes += UInt64(entry.length)
     if let place = find(id, hash, in: part) {
-      bytes -= UInt64(parts[part].slots[place].entry.length)
+      let old = parts[part].slots[place].entry
+      bytes -= UInt64(old.length)
       parts[part].slots[place] = Slot(id, entry)
-      return
+      return old
     }
     grow(part)
     place(Slot(id, entry), hash, in: part)
     parts[part].count += 1
     count += 1
+    return nil
+  }
+
+  /// Makes room for so many chunks in all, so that none is moved while they come. Only for an empty index.
+  mutating func reserve(_ chunks: Int) {
+    precondition(count == 0, "chunks are here already")
+    // Hashes spread over the parts evenly but for some per cent.
+    let slots = (chunks * 5 / 4 * 21 / 20) / parts.count + ChunkIndex.minSlots
+    for part in parts.indices {
+      parts[part].slots = ContiguousArray(repeating: Slot(), count: slots)
+    }
   }
 
   /// Forgets a chunk, if it is known.

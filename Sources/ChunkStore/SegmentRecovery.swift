@@ -28,6 +28,14 @@ struct SegmentRecovery: Sendable {
   private enum Content: Sendable {
     case sealed(SegmentCheckpoint.Footer)
     case scanned(Scan)
+
+    /// How many chunks it has.
+    var entryCount: Int {
+      switch self {
+      case .sealed(let footer): Int(footer.entryCount)
+      case .scanned(let scan): scan.entries.count
+      }
+    }
   }
 
   let disk: any Disk
@@ -56,6 +64,8 @@ struct SegmentRecovery: Sendable {
     try await disk.removeIfThere(SegmentList.path + StorePaths.temporarySuffix)
     let numbers = try await findSegments()
     for number in numbers { try await survey(number) }
+    state.index.reserve(
+      contents.values.reduce(0) { $0 + $1.entryCount })
     for number in numbers { await take(number) }
     for number in numbers { await seal(number) }
     try await dropEmpty(numbers)
@@ -221,21 +231,20 @@ struct SegmentRecovery: Sendable {
     _ entries: [SegmentEntry], _ scan: Scan? = nil, of number: UInt32
   ) {
     let dead = killed[number] ?? []
+    var live = 0
     for entry in entries where dead.isEmpty || !dead.contains(entry.unit) {
-      let place = RecordPlace(segment: number, unit: entry.unit)
-      if let other = state.index[entry.id] {
-        state.ghosts[entry.id, default: []].append(other.place)
-        state.segments[other.place.segment]?.liveBytes -= Segment.recordBytes(
-          length: other.length)
-      }
-      state.index.set(
+      let old = state.index.set(
         entry.id,
         ChunkIndex.Entry(
-          place: place, length: entry.length,
+          place: RecordPlace(segment: number, unit: entry.unit), length: entry.length,
           isDamaged: scan?.damaged.contains(entry.unit) ?? false,
           isDoubtful: scan?.doubtful.contains(entry.unit) ?? false))
-      state.segments[number]?.liveBytes += Segment.recordBytes(length: entry.length)
+      live += Segment.recordBytes(length: entry.length)
+      guard let old else { continue }
+      state.ghosts[entry.id, default: []].append(old.place)
+      state.segments[old.place.segment]?.liveBytes -= Segment.recordBytes(length: old.length)
     }
+    state.segments[number]?.liveBytes += live
   }
 
   /// Ends a segment that was read whole with a checkpoint of what counts.

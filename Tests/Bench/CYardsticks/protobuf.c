@@ -1,6 +1,11 @@
 // Bare protobuf-c, as a C program would use it in its hot path: an arena, one buffer.
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
 
 #include "clock.h"
 #include "bench/bench.pb-c.h"
@@ -60,4 +65,16 @@ double yardstick_cpu_seconds(void) {
   struct timespec time;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return time.tv_sec + time.tv_nsec * 1e-9;
+}
+
+double yardstick_resident_bytes(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  long total = 0, resident = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file == NULL) return 0;
+  if (fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
+  fclose(file);
+  return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }

@@ -182,12 +182,13 @@ struct StoreBench {
     let directory = parent.appending(path: "holdfast-store-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: directory) }
     report.say("    chunks   put us  get us  delete us  open s  bytes of memory a chunk")
+    let empty = yardstick_resident_bytes()
     var count = 0
     var next = 10_000
     while next <= most {
       let puts = try await add(count..<next, in: directory)
       count = next
-      let row = try await row(directory, count: count)
+      let row = try await row(directory, count: count, empty: empty)
       let columns = [
         "\(count)".paddedLeft(to: 10), threeDigits(puts).paddedLeft(to: 7), row,
       ]
@@ -210,16 +211,18 @@ struct StoreBench {
   }
 
   /// What opening a store with so many chunks and single operations in it cost.
-  private static func row(_ directory: URL, count: Int) async throws -> String {
+  private static func row(_ directory: URL, count: Int, empty: Double) async throws -> String {
     let operations = 5_000
-    let before = residentBytes()
     let start = time.now
     let bench = StoreBench(directory: directory, store: try await open(directory))
     let opening = Double(time.now.nanoseconds - start.nanoseconds) * 1e-9
-    let memory = Double(max(residentBytes() - before, 0)) / Double(count)
-    let gets = try await seconds {
+    let memory = max(yardstick_resident_bytes() - empty, 0) / Double(count)
+    let someGets = {
       for number in 0..<operations { try await bench.get(UInt64(number * 7_919 % count)) }
     }
+    // Once for the disk, then for the store.
+    try await someGets()
+    let gets = try await seconds(someGets)
     let deletes = try await seconds {
       try await bench.each(64, operations) { number in
         let id = chunk(UInt64(number * (count / operations)), length: 1).id
@@ -237,12 +240,6 @@ struct StoreBench {
       threeDigits(opening).paddedLeft(to: 6), threeDigits(memory).paddedLeft(to: 8),
     ]
     return columns.joined(separator: "  ")
-  }
-
-  /// The memory that this process has.
-  private static func residentBytes() -> Int {
-    let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
-    return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4_096
   }
 
   // MARK: Measuring

@@ -36,6 +36,9 @@ double yardstick_pack(const uint8_t *message, size_t length, int count);
 // ...and unpacks a second into an arena.
 double yardstick_unpack(const uint8_t *message, size_t length, int count);
 
+// Bytes of memory that this process has, after what it freed was given back to the system.
+double yardstick_resident_bytes(void);
+
 // CPU seconds that this process has used.
 double yardstick_cpu_seconds(void);
 
