@@ -122,8 +122,14 @@ extension SegmentStore {
   ///
   /// - Returns: bytes of their payloads.
   private func move(_ run: [SegmentEntry], from number: UInt32) async throws -> Int {
+    // A segment that was not sealed also has records that no longer count, several of one chunk perhaps.
+    let standing = shell.withLock { shell in
+      run.filter {
+        shell.state.index[$0.id]?.place == RecordPlace(segment: number, unit: $0.unit)
+      }
+    }
     // In the ids' order; whoever has one of these turns waits for no other.
-    let entries = run.sorted { $0.id < $1.id }
+    let entries = standing.sorted { $0.id < $1.id }
     for entry in entries { await takeTurn(.chunk(entry.id)) }
     defer { for entry in entries { endTurn(.chunk(entry.id)) } }
     var readers: [SegmentReader] = []
@@ -151,10 +157,6 @@ extension SegmentStore {
 
   /// Writes small records anew, together; those that are damaged are left.
   private func copySmall(_ readers: [SegmentReader]) async throws {
-    let size = readers.reduce(0) { $0 + Int($1.record.chunk.length) }
-    guard size > 0 else { return }
-    let held = try await staging.take(size)
-    defer { staging.give(held, size) }
     var commits: [Commit] = []
     for reader in readers {
       do {
@@ -179,8 +181,8 @@ extension SegmentStore {
     let length = Int(old.record.chunk.length)
     var header = RecordHeader.chunk(
       old.record, blocks: old.blocks, superseding: old.place, isAligned: true)
-    let buffer = try await staging.take(SegmentPut.bufferBytes)
-    defer { staging.give(buffer, SegmentPut.bufferBytes) }
+    // Not of the writers' memory: they may wait for this chunk's turn with all of it in their hands.
+    let buffer = DiskBuffer(capacity: SegmentPut.bufferBytes)
     let extent = try await extent(
       bytes: header.byteCount + DiskBuffer.roundUp(length), records: 1, use: .upkeep)
     defer { endExtent(extent) }

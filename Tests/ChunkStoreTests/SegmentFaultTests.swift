@@ -1,5 +1,6 @@
 import Checksum
 import NIOCore
+import SeededExecution
 import StoreModel
 import Synchronization
 import Testing
@@ -209,6 +210,23 @@ struct SegmentFaultTests {
     let again = try await openStore(disk)
     #expect(try await again.load(upload: 1) == pattern(5_000, seed: 1))
     #expect(try await again.load(upload: 2) == [3, 4, 5])
+  }
+
+  @Test("a failed segment with two records of a chunk is emptied, and nobody waits for ever")
+  func failedWithTwoRecords() throws {
+    try SeededRun.run(seed: 1) {
+      let disk = MemoryDisk()
+      let store = try await openStore(disk)
+      try await store.store(pattern(500, seed: 1), upload: 1)
+      try await store.delete(ChunkID(group: 7, upload: 1, index: 0))
+      try await store.store(pattern(600, seed: 2), upload: 1)
+      let failing = disk.calls + 1
+      disk.injectFaults { $0.number == failing ? StoreError(.internal, "input/output error") : nil }
+      #expect(await code { try await store.store([1], upload: 2) } == .internal)
+      await store.upkeepAll()
+      #expect(await store.chunksAtRisk().isEmpty)
+      #expect(try await store.load(upload: 1) == pattern(600, seed: 2))
+    }
   }
 
   @Test("a full disk refuses puts; deleting and compacting make room again")
