@@ -212,6 +212,28 @@ struct SegmentFaultTests {
     #expect(try await again.load(upload: 2) == [3, 4, 5])
   }
 
+  @Test(
+    "what a failed sync left on disk does not come back when its chunk was stored anew, or deleted",
+    arguments: [false, true])
+  func ghost(isDeleted: Bool) async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    try await store.store([9], upload: 9)
+    let failing = disk.calls + 1
+    disk.injectFaults { $0.number == failing ? StoreError(.internal, "input/output error") : nil }
+    #expect(await code { try await store.store([1, 2], upload: 1) } == .internal)
+    try await store.store([3, 4, 5], upload: 1)
+    if isDeleted { try await store.delete(ChunkID(group: 7, upload: 1, index: 0)) }
+    disk.crash { _ in true }
+    let again = try await openStore(disk)
+    if isDeleted {
+      #expect(await code { _ = try await again.load(upload: 1) } == .notFound)
+    } else {
+      #expect(try await again.load(upload: 1) == [3, 4, 5])
+    }
+    #expect(try await again.load(upload: 9) == [9])
+  }
+
   @Test("a failed segment with two records of a chunk is emptied, and nobody waits for ever")
   func failedWithTwoRecords() throws {
     try SeededRun.run(seed: 1) {
