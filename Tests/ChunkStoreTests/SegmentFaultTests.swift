@@ -325,6 +325,32 @@ struct SegmentFaultTests {
     }
   }
 
+  @Test(
+    "a chunk that was moved and deleted stays deleted, though its old segment is still there",
+    arguments: [9_000, 100_000])
+  func movedAndDeleted(length: Int) async throws {
+    let disk = MemoryDisk()
+    let first = try await openStore(disk, segmentBytes: 512 << 10)
+    for upload in 1...8 as ClosedRange<UInt64> {
+      try await first.store(pattern(length, seed: upload), upload: upload)
+    }
+    await first.close()
+    let store = try await openStore(disk, segmentBytes: 512 << 10)
+    let old = try #require(store.place(upload: 1))
+    let damaged = try #require(store.place(upload: 2))
+    // The damaged one keeps the segment.
+    disk.corrupt(StorePaths.segment(damaged.segment)) { $0[damaged.offset + length / 2] ^= 1 }
+    await store.compact(old.segment)
+    #expect(store.place(upload: 1)?.segment != old.segment)
+    #expect(disk.contents(of: StorePaths.segment(old.segment)) != nil)
+    try await store.delete(ChunkID(group: 7, upload: 1, index: 0))
+    disk.crash()
+    let again = try await openStore(disk, segmentBytes: 512 << 10)
+    #expect(await code { _ = try await again.load(upload: 1) } == .notFound)
+    #expect(await code { _ = try await again.load(upload: 2) } == .dataLoss)
+    #expect(try await again.load(upload: 3) == pattern(length, seed: 3))
+  }
+
   @Test("verification finds what nobody reads, remembers when, and goes on after a restart")
   func scrub() async throws {
     let disk = try await Self.diskWithChunk(pattern(5_000, seed: 1))
