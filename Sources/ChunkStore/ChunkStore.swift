@@ -212,3 +212,38 @@ extension ChunkStore {
     }
   }
 }
+
+extension ChunkReader {
+  /// Reads blocks in pieces, in order; while `body` has one, the next ones are read and verified.
+  ///
+  /// - Parameters:
+  ///   - blocks: which 64 KiB blocks, from 0; within the chunk and not empty.
+  ///   - pieceBlocks: blocks of a piece, from 1; the last piece may have fewer.
+  ///   - ahead: the most pieces that wait in memory for `body`, or are being read for it.
+  ///   - body: what is done with each piece.
+  /// - Throws: what `read` and `body` throw.
+  package func read(
+    blocks: Range<Int>, pieceBlocks: Int, ahead: Int = 2,
+    _ body: (VerifiedBlocks) async throws -> Void
+  ) async throws {
+    guard blocks.count > pieceBlocks else { return try await body(try await read(blocks: blocks)) }
+    let pieces = stride(from: blocks.lowerBound, to: blocks.upperBound, by: pieceBlocks)
+      .map { $0..<min($0 + pieceBlocks, blocks.upperBound) }
+    try await withThrowingTaskGroup(of: (Int, VerifiedBlocks).self) { group in
+      var begun = 0
+      var ready: [Int: VerifiedBlocks] = [:]
+      for current in pieces.indices {
+        while begun < pieces.count, begun <= current + ahead {
+          let number = begun
+          group.addTask { (number, try await read(blocks: pieces[number])) }
+          begun += 1
+        }
+        while ready[current] == nil, let (number, piece) = try await group.next() {
+          ready[number] = piece
+        }
+        guard let piece = ready.removeValue(forKey: current) else { return }
+        try await body(piece)
+      }
+    }
+  }
+}

@@ -322,9 +322,8 @@ package final class DiskSet: ChunkStore {
     try await store.withChunk(record.chunk.id) { reader in
       try await target.put(record.chunk) { put in
         let blocks = (Int(record.chunk.length) + 65_535) / 65_536
-        for start in stride(from: 0, to: blocks, by: 16) {
-          let part = try await reader.read(blocks: start..<min(start + 16, blocks))
-          try await put.append(part.bytes)
+        try await reader.read(blocks: 0..<blocks, pieceBlocks: 16, ahead: 0) { piece in
+          try await put.append(piece.bytes)
         }
         _ = try await put.finish(checksum: record.checksum)
       }

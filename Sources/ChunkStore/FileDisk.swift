@@ -167,14 +167,14 @@ private struct FileDiskFile: DiskFile, DiskLock {
 
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
     // What needs no disk needs no other thread either, and stays in this one's cache.
-    if length <= FileDiskFile.maxCachedRead,
-      let cached = file.readCached(at: offset, length: length)
-    {
-      return cached
+    let begun =
+      length <= FileDiskFile.maxCachedRead ? try file.readCached(at: offset, length: length) : nil
+    if let begun, begun.bytes.readableBytes == begun.available(at: offset, length: length) {
+      return begun
     }
     let file = file
     return try await threads.run { () throws(StoreError) in
-      try file.read(at: offset, length: length)
+      try file.read(at: offset, length: length, after: begun)
     }
   }
 

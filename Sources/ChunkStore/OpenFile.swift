@@ -92,44 +92,54 @@ final class OpenFile: Sendable {
     }
   }
 
-  /// Reads what the system has in memory, without waiting; nil when it hasn't all of it.
-  func readCached(at offset: Int, length: Int) -> DiskRead? {
-    var status = stat()
-    guard fstat(number, &status) == 0 else { return nil }
-    let wanted = min(length, Int(status.st_size) - offset)
-    guard wanted > 0 else { return nil }
-    var buffer = ByteBufferAllocator().buffer(capacity: wanted)
-    let count = buffer.withUnsafeMutableWritableBytes { target in
+  /// Begins to read: what the system has in memory of the range's beginning, without waiting for the
+  /// disk.
+  func readCached(at offset: Int, length: Int) throws(StoreError) -> DiskRead {
+    var read = try emptyRead()
+    let wanted = read.available(at: offset, length: length)
+    read.bytes = ByteBufferAllocator().buffer(capacity: wanted)
+    let count = read.bytes.withUnsafeMutableWritableBytes { target in
       disk_read_cached(number, target.baseAddress, wanted, off_t(offset))
     }
-    guard count == wanted else { return nil }
-    buffer.moveWriterIndex(forwardBy: count)
-    return DiskRead(
-      bytes: buffer, fileBytes: Int(status.st_size), diskBytes: Int(status.st_blocks) * 512)
+    read.bytes.moveWriterIndex(forwardBy: max(count, 0))
+    return read
   }
 
   /// Reads; less than asked for only at the file's end.
-  func read(at offset: Int, length: Int) throws(StoreError) -> DiskRead {
-    var status = stat()
-    guard fstat(number, &status) == 0 else { throw SystemCalls.error("read", path, errno) }
-    let wanted = max(min(length, Int(status.st_size) - offset), 0)
-    var buffer = ByteBufferAllocator().buffer(capacity: wanted)
-    while buffer.readableBytes < wanted {
-      let position = off_t(offset + buffer.readableBytes)
-      let missing = wanted - buffer.readableBytes
-      let count = buffer.withUnsafeMutableWritableBytes { target in
+  ///
+  /// - Parameters:
+  ///   - offset: where the range begins.
+  ///   - length: bytes of the range.
+  ///   - begun: what was read of it already.
+  func read(
+    at offset: Int, length: Int, after begun: DiskRead? = nil
+  ) throws(StoreError) -> DiskRead {
+    var read = if let begun { begun } else { try emptyRead() }
+    let wanted = read.available(at: offset, length: length)
+    if begun == nil { read.bytes = ByteBufferAllocator().buffer(capacity: wanted) }
+    while read.bytes.readableBytes < wanted {
+      let position = off_t(offset + read.bytes.readableBytes)
+      let missing = wanted - read.bytes.readableBytes
+      let count = read.bytes.withUnsafeMutableWritableBytes { target in
         pread(number, target.baseAddress, missing, position)
       }
       if count > 0 {
-        buffer.moveWriterIndex(forwardBy: count)
+        read.bytes.moveWriterIndex(forwardBy: count)
       } else if count == 0 {
         break
       } else if errno != EINTR {
         throw SystemCalls.error("read", path, errno)
       }
     }
+    return read
+  }
+
+  /// A reading of nothing yet.
+  private func emptyRead() throws(StoreError) -> DiskRead {
+    var status = stat()
+    guard fstat(number, &status) == 0 else { throw SystemCalls.error("read", path, errno) }
     return DiskRead(
-      bytes: buffer, fileBytes: Int(status.st_size), diskBytes: Int(status.st_blocks) * 512)
+      bytes: ByteBuffer(), fileBytes: Int(status.st_size), diskBytes: Int(status.st_blocks) * 512)
   }
 
   /// Makes the bytes durable.
@@ -157,6 +167,13 @@ final class OpenFile: Sendable {
     #else
       return false
     #endif
+  }
+}
+
+extension DiskRead {
+  /// Bytes of a range that the file has.
+  func available(at offset: Int, length: Int) -> Int {
+    max(min(length, fileBytes - offset), 0)
   }
 }
 

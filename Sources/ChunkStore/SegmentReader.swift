@@ -55,10 +55,9 @@ struct SegmentReader: ChunkReader {
 
   /// Reads and verifies every block.
   func verifyAll() async throws {
-    for start in stride(from: 0, to: header.blocks.count, by: SegmentReader.blocksARead) {
-      let end = min(start + SegmentReader.blocksARead, header.blocks.count)
-      _ = try await read(blocks: start..<end)
-    }
+    guard !header.blocks.isEmpty else { return }
+    let all = 0..<header.blocks.count
+    try await read(blocks: all, pieceBlocks: SegmentReader.blocksARead, ahead: 0) { _ in }
   }
 
   /// Bytes of the payload, as they are on disk.

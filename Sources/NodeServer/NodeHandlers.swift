@@ -43,7 +43,11 @@ struct NodeHandlers: NodeService {
         let blockBytes: UInt32 = 65_536
         let blocks =
           Int(request.offset / blockBytes)..<Int((end + blockBytes - 1) / blockBytes)
-        try await send(reader, blocks: blocks, to: responses)
+        try await reader.read(blocks: blocks, pieceBlocks: NodeLimits.blocksAMessage) { piece in
+          try await responses.write(
+            GetChunkResponse(
+              offset: piece.offset, blockChecksums: piece.checksums, data: Body(piece.bytes)))
+        }
       }
     }
   }
@@ -100,27 +104,6 @@ struct NodeHandlers: NodeService {
   ) async throws {
     for try await request in requests {
       try await responses.write(EchoResponse(payload: request.payload, data: request.data))
-    }
-  }
-
-  /// Sends blocks, some a message; the next ones are read and verified while the last ones leave.
-  private func send(
-    _ reader: any ChunkReader, blocks: Range<Int>, to responses: MessageWriter<GetChunkResponse>
-  ) async throws {
-    var current = try await reader.read(blocks: blocks.prefix(NodeLimits.blocksAMessage))
-    var start = blocks.lowerBound
-    while true {
-      start = min(start + NodeLimits.blocksAMessage, blocks.upperBound)
-      let following = (start..<blocks.upperBound).prefix(NodeLimits.blocksAMessage)
-      let message = GetChunkResponse(
-        offset: current.offset, blockChecksums: current.checksums, data: Body(current.bytes))
-      guard !following.isEmpty else {
-        try await responses.write(message)
-        return
-      }
-      async let upcoming = reader.read(blocks: following)
-      try await responses.write(message)
-      current = try await upcoming
     }
   }
 

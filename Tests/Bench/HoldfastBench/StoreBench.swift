@@ -30,6 +30,9 @@ struct StoreBench {
   static func run(_ report: inout Report, below parent: URL, scale: Int) async throws {
     guard report.wantsAny(of: "store.") else { return }
     report.say("store.*: one store in this process, fsync on, data below \(parent.path)")
+    report.say(
+      "CPU of a GB without the disk: summing it \(threeDigits(await secondsToSum())) s, "
+        + "copying and summing it \(threeDigits(await secondsToCopyAndSum())) s")
     try await on(parent) { try await $0.large(&report) }
     try await on(parent) { try await $0.small(&report) }
     try await self.scale(&report, below: parent, upTo: scale)
@@ -104,9 +107,7 @@ struct StoreBench {
   private func read(_ uploads: Range<UInt64>) async throws {
     for upload in uploads {
       try await store.withChunk(Self.chunk(upload, length: Self.chunkBytes).id) { reader in
-        for block in stride(from: 0, to: Self.chunkBytes >> 16, by: 4) {
-          _ = try await reader.read(blocks: block..<block + 4)
-        }
+        try await reader.read(blocks: 0..<Self.chunkBytes >> 16, pieceBlocks: 4) { _ in }
       }
     }
   }
@@ -243,6 +244,34 @@ struct StoreBench {
   }
 
   // MARK: Measuring
+
+  /// What CRC-32C takes for a GB in pieces of 256 KiB: what a get can't do without.
+  private static func secondsToSum() async -> Double {
+    let piece = ByteBuffer(repeating: 0x5a, count: 256 << 10)
+    let count = 2_000
+    var sum = CRC32C()
+    let elapsed = await seconds { for _ in 0..<count { sum.update(piece) } }
+    return elapsed / Double(count * piece.readableBytes) * 1e9
+  }
+
+  /// What it takes to copy and sum a GB, block after block, into 8 MiB: what a put can't do without.
+  private static func secondsToCopyAndSum() async -> Double {
+    let block = ByteBuffer(repeating: 0x5a, count: BlockChecksums.blockBytes)
+    let count = 8_000
+    let target = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkBytes, alignment: 4_096)
+    defer { target.deallocate() }
+    target.initializeMemory(as: UInt8.self, repeating: 0)
+    var sums = BlockChecksums()
+    let elapsed = await seconds {
+      for number in 0..<count {
+        let start = number * block.readableBytes % target.count
+        block.withUnsafeReadableBytes {
+          sums.update($0, copyingTo: UnsafeMutableRawBufferPointer(rebasing: target[start...]))
+        }
+      }
+    }
+    return elapsed / Double(count * block.readableBytes) * 1e9
+  }
 
   /// So many a second, with the CPU that they took.
   private struct Rate {
