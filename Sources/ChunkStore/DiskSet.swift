@@ -235,6 +235,14 @@ package final class DiskSet: ChunkStore {
     return ids.sorted()
   }
 
+  package func damagedChunks(limit: Int) async -> [ChunkID] {
+    var ids: [ChunkID] = []
+    for disk in disks where ids.count < limit {
+      ids += await disk.store.damagedChunks(limit: limit - ids.count)
+    }
+    return ids
+  }
+
   package func run() async {
     await withTaskGroup(of: Void.self) { group in
       for disk in disks { group.addTask { await disk.store.run() } }

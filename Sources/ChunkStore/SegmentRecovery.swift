@@ -233,7 +233,7 @@ struct SegmentRecovery: Sendable {
     let dead = killed[number] ?? []
     var live = 0
     for entry in entries where dead.isEmpty || !dead.contains(entry.unit) {
-      let old = state.index.set(
+      let old = state.takeIn(
         entry.id,
         ChunkIndex.Entry(
           place: RecordPlace(segment: number, unit: entry.unit), length: entry.length,

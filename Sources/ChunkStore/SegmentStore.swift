@@ -216,6 +216,10 @@ package final class SegmentStore: ChunkStore {
     return ids.sorted()
   }
 
+  package func damagedChunks(limit: Int) async -> [ChunkID] {
+    shell.withLock { Array($0.state.damaged.prefix(limit)) }
+  }
+
   package func close() async {
     let isFirst = shell.withLock { shell in
       defer { shell.isClosed = true }

@@ -41,6 +41,8 @@ struct StoreState: Sendable {
   /// Records that may or may not be on disk after a failed sync, or that a crash left twice: they must
   /// be ended together with the record that counts.
   var ghosts: [ChunkID: [RecordPlace]] = [:]
+  /// Chunks of which a read found bytes damaged.
+  private(set) var damaged: Set<ChunkID> = []
   /// The number of the last commit that began.
   private(set) var batch: UInt64 = 0
   /// The number of the last commit that ended.
@@ -145,6 +147,7 @@ struct StoreState: Sendable {
     switch header.kind {
     case .chunk:
       if let old = index[id] { release(old) }
+      damaged.remove(id)
       let length = header.record.chunk.length
       index.set(id, ChunkIndex.Entry(place: header.place, length: length))
       segments[header.place.segment]?.liveBytes += Segment.recordBytes(length: length)
@@ -158,6 +161,7 @@ struct StoreState: Sendable {
       if let old = index[id], old.place == header.superseded {
         release(old)
         index.remove(id)
+        damaged.remove(id)
       }
     }
     if let kill = header.kill {
@@ -186,11 +190,20 @@ struct StoreState: Sendable {
     return places.filter { segments[$0.segment] != nil }.map { RecordKill(id: id, place: $0) }
   }
 
+  /// Takes a record in that was found when the store opened.
+  ///
+  /// - Returns: the record of the same chunk that was found before.
+  mutating func takeIn(_ id: ChunkID, _ entry: ChunkIndex.Entry) -> ChunkIndex.Entry? {
+    if entry.isDamaged { damaged.insert(id) } else { damaged.remove(id) }
+    return index.set(id, entry)
+  }
+
   /// Notes that a record's bytes were found damaged.
   mutating func noteDamage(_ id: ChunkID, at place: RecordPlace) {
     guard var entry = index[id], entry.place == place else { return }
     entry.isDamaged = true
     index.set(id, entry)
+    damaged.insert(id)
   }
 
   private mutating func forgetGhost(_ kill: RecordKill) {
@@ -286,6 +299,8 @@ struct StoreState: Sendable {
       precondition(segment.extents >= 0 && segment.pins >= 0, "more ends than beginnings")
     }
     precondition(live.keys.allSatisfy { segments[$0] != nil }, "a chunk without a segment")
+    precondition(
+      damaged.allSatisfy { index[$0]?.isDamaged == true }, "a damaged chunk that is not")
     if let active { precondition(segments[active]?.phase == .active, "the active one is not") }
   }
 }

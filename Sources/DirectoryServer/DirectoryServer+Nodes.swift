@@ -78,6 +78,21 @@ extension DirectoryServer: DirectoryService {
       })
   }
 
+  /// A group's present members.
+  package func getGroup(
+    _ request: GetGroupRequest, context: CallContext
+  ) async throws -> GetGroupResponse {
+    try await answer {
+      let found = map.withLock { map in
+        map.wire(map.groups.filter { $0.id == request.id }).first
+      }
+      guard let found else {
+        throw StoreError(.notFound, "there is no placement group \(request.id)")
+      }
+      return GetGroupResponse(group: found)
+    }
+  }
+
   /// What a heartbeat stream has said so far.
   private struct HeartbeatStream {
     var node: (id: NodeID, session: UInt64)?

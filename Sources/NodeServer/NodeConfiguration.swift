@@ -14,6 +14,8 @@ package struct NodeConfiguration: Sendable {
   package var writerIdleLimit: Duration = .seconds(30)
   /// How long another replica may take nothing, or not answer, before it counts as failed.
   package var replicaIdleLimit: Duration = .seconds(15)
+  /// How often it looks for damaged chunks, to fetch good copies from other replicas.
+  package var healInterval: Duration = .seconds(10)
   /// How long, once told to stop, it tries to say so to the Directory.
   package var leaveLimit: Duration = .seconds(2)
   /// What its connections take.

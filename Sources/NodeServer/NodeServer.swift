@@ -13,6 +13,7 @@ package final class NodeServer: Sendable {
   private let server: RPCServer
   private let pool: ChannelPool
   private let link: DirectoryLink
+  private let healing: ChunkHealing
   private let configuration: NodeConfiguration
   private let ownAddress: OwnAddress
   private let stopSignal = StopSignal()
@@ -43,6 +44,8 @@ package final class NodeServer: Sendable {
     link = DirectoryLink(
       store: store, epochs: epochs, pool: pool, configuration: configuration, time: time,
       random: random, stop: stopSignal, logger: logger)
+    healing = ChunkHealing(
+      store: store, pool: pool, configuration: configuration, time: time, logger: logger)
     let handlers = NodeHandlers(
       store: store,
       groupWrite: GroupWrite(
@@ -70,6 +73,7 @@ package final class NodeServer: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await self.store.run() }
       group.addTask { await self.logProblems() }
+      group.addTask { await self.healing.run() }
       group.addTask { try await self.serve() }
       // The store is looked after as long as somebody uses it: the first to end is whoever serves.
       try await group.next()

@@ -155,6 +155,12 @@ struct DirectoryServerTests {
         }
       }
       #expect(try await directory.store.groups().count == 3)
+      for group in answers[0].groups {
+        let again = try await directory.client.getGroup(GetGroupRequest(id: group.id))
+        #expect(again.group == group)
+      }
+      #expect(
+        await status { try await directory.client.getGroup(GetGroupRequest(id: 99)) } == .notFound)
     }
   }
 

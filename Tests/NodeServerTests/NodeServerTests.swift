@@ -135,6 +135,53 @@ struct NodeServerTests {
     }
   }
 
+  @Test("a chunk that a read finds damaged is fetched anew from another replica that has it whole")
+  func healing() async throws {
+    try await TestCluster.run(nodes: 3, configure: { $0.healInterval = .milliseconds(1) }) {
+      cluster in
+      cluster.directory.state.withLock { state in
+        state.groups = [
+          WirePlacementGroup(
+            id: 7, epoch: 1, storageClass: "replica-3", members: cluster.members(0, 1, 2))
+        ]
+      }
+      let bytes = pattern(200_000, seed: 1)
+      _ = try await cluster.put(bytes, upload: 1, forward: cluster.members(1, 2))
+      // Of three copies one is whole; in one of the others even the record's header is damaged.
+      for (node, place) in [(0, 8_192 + 190_000), (1, 4_096 + 90)] {
+        let file = try #require(cluster.disks[node].files.first { $0.hasSuffix(".segment") })
+        cluster.disks[node].corrupt(file) { $0[place] ^= 1 }
+        #expect(await status { _ = try await cluster.get(1, from: node) } == .dataLoss)
+      }
+      for node in [0, 1] {
+        while await status({ _ = try await cluster.get(1, from: node) }) == .dataLoss {}
+        #expect(try await cluster.get(1, from: node).bytes == bytes)
+        #expect(await cluster.stores[node].damagedChunks(limit: 1).isEmpty)
+      }
+    }
+  }
+
+  @Test("a damaged chunk stays what it is while nobody has a good copy, or only another content")
+  func noGoodCopy() async throws {
+    try await TestCluster.run(nodes: 2, configure: { $0.healInterval = .milliseconds(1) }) {
+      cluster in
+      _ = try await cluster.put(pattern(200_000, seed: 1), upload: 1)
+      _ = try await cluster.put(pattern(200_000, seed: 2), upload: 1, to: 1)
+      cluster.directory.state.withLock { state in
+        state.groups = [
+          WirePlacementGroup(
+            id: 7, epoch: 1, storageClass: "replica-2", members: cluster.members(0, 1))
+        ]
+      }
+      let file = try #require(cluster.disks[0].files.first { $0.hasSuffix(".segment") })
+      cluster.disks[0].corrupt(file) { $0[8_192 + 190_000] ^= 1 }
+      for _ in 0..<200 {
+        #expect(await status { _ = try await cluster.get(1, from: 0) } == .dataLoss)
+      }
+      #expect(try await cluster.get(1, from: 1).bytes == pattern(200_000, seed: 2))
+    }
+  }
+
   @Test("chunks are listed in order and deleted for good")
   func listAndDelete() async throws {
     try await TestCluster.run(nodes: 1) { cluster in

@@ -38,6 +38,12 @@ final class TestDirectory: Service {
       }
       return RegisterNodeResponse(cluster: cluster, heartbeatIntervalUs: 50_000)
     }
+    router.unary(DirectoryMethods.getGroup) { request, _ in
+      guard let group = self.state.withLock({ $0.groups.first { $0.id == request.id } }) else {
+        throw RPCError(.notFound, "there is no placement group \(request.id)")
+      }
+      return GetGroupResponse(group: group)
+    }
     router.bidirectional(DirectoryMethods.heartbeat) { requests, responses, _ in
       for try await request in requests {
         let groups = self.state.withLock { state in
@@ -169,16 +175,16 @@ struct TestCluster: Sendable {
     nodes.map { WireGroupMember(node: UInt64($0 + 1), address: Self.address($0).description) }
   }
 
-  /// Stores a chunk through the first node.
+  /// Stores a chunk through a node, the first unless said otherwise.
   func put(
     _ bytes: [UInt8], upload: UInt64, epoch: UInt64 = 1, forward: [WireGroupMember] = [],
-    pieceBytes: Int = 100_000, checksum: UInt32? = nil
+    pieceBytes: Int = 100_000, checksum: UInt32? = nil, to node: Int = 0
   ) async throws -> PutChunkResponse {
     let header = ChunkHeader(
       id: WireChunkId(group: 7, upload: upload, index: 0), epoch: epoch,
       length: UInt32(bytes.count), name: WireName(bucket: "default", key: "file-\(upload)"))
     let whole = checksum ?? CRC32C.checksum(of: bytes)
-    return try await client(0).putChunk { writer in
+    return try await client(node).putChunk { writer in
       for start in stride(from: 0, to: bytes.count, by: pieceBytes) {
         let end = min(start + pieceBytes, bytes.count)
         var message = PutChunkRequest(data: Body(ByteBuffer(bytes: bytes[start..<end])))

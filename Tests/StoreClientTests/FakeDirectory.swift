@@ -167,4 +167,8 @@ struct FakeDirectory: DirectoryService {
   ) async throws -> GetStatusResponse {
     GetStatusResponse(cluster: "fake", nodesUp: 3)
   }
+
+  func getGroup(_ request: GetGroupRequest, context: CallContext) async throws -> GetGroupResponse {
+    throw RPCError(.notFound, "clients don't ask for groups")
+  }
 }

@@ -1926,6 +1926,124 @@ public struct GetStatusResponse: Message {
   }
 }
 
+public struct GetGroupRequest: Message {
+  public var id: UInt32
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
+  /// Every field at its default.
+  public init() {
+    self.init(id: 0)
+  }
+
+  /// The fields given, the others at their defaults.
+  public init(
+    id: UInt32 = 0
+  ) {
+    self.id = id
+  }
+
+  /// protoc-c's struct of the message.
+  public typealias CStruct = Holdfast__V1__GetGroupRequest
+  /// `holdfast.v1.GetGroupRequest`.
+  public static var fullName: String { "holdfast.v1.GetGroupRequest" }
+  /// What protobuf-c knows of the message.
+  nonisolated(unsafe) public static let cDescriptor = descriptorOfMessage(holdfast__v1__get_group_request__init)
+
+  /// Sets the C struct's fields.
+  @inlinable
+  public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
+    holdfast__v1__get_group_request__init(c)
+    c.pointee.id = self.id
+    try arena.unknownFields(self.unknownFields, of: c)
+  }
+
+  /// Takes the C struct's fields.
+  @inlinable
+  public init(reading c: UnsafePointer<CStruct>) {
+    self.id = c.pointee.id
+    self.unknownFields = CFields.unknownFields(c)
+  }
+
+  /// Reads proto3's JSON.
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
+    self.init()
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
+      switch fields.name {
+      case "id": try fields.read(&self.id)
+      default: try fields.refuse()
+      }
+    }
+  }
+
+  /// Writes proto3's JSON.
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("id", self.id)
+    }
+  }
+}
+
+public struct GetGroupResponse: Message {
+  public var group: WirePlacementGroup?
+  /// Fields that the schema doesn't know.
+  public var unknownFields = UnknownFields()
+
+  /// Every field at its default.
+  public init() {
+    self.init(group: nil)
+  }
+
+  /// The fields given, the others at their defaults.
+  public init(
+    group: WirePlacementGroup? = nil
+  ) {
+    self.group = group
+  }
+
+  /// protoc-c's struct of the message.
+  public typealias CStruct = Holdfast__V1__GetGroupResponse
+  /// `holdfast.v1.GetGroupResponse`.
+  public static var fullName: String { "holdfast.v1.GetGroupResponse" }
+  /// What protobuf-c knows of the message.
+  nonisolated(unsafe) public static let cDescriptor = descriptorOfMessage(holdfast__v1__get_group_response__init)
+
+  /// Sets the C struct's fields.
+  @inlinable
+  public func fill(_ c: UnsafeMutablePointer<CStruct>, in arena: borrowing Arena) throws(SchemaError) {
+    holdfast__v1__get_group_response__init(c)
+    c.pointee.group = try arena.message(self.group)
+    try arena.unknownFields(self.unknownFields, of: c)
+  }
+
+  /// Takes the C struct's fields.
+  @inlinable
+  public init(reading c: UnsafePointer<CStruct>) {
+    self.group = CFields.message(c.pointee.group)
+    self.unknownFields = CFields.unknownFields(c)
+  }
+
+  /// Reads proto3's JSON.
+  public init(json: JSONValue, options: JSONOptions) throws(SchemaError) {
+    self.init()
+    var fields = try JSONFieldReader(json, message: Self.fullName, options: options)
+    while fields.next() {
+      switch fields.name {
+      case "group": try fields.read(&self.group)
+      default: try fields.refuse()
+      }
+    }
+  }
+
+  /// Writes proto3's JSON.
+  public func writeJSON(to out: inout JSONWriter) throws(SchemaError) {
+    try out.message { out throws(SchemaError) in
+      try out.field("group", self.group)
+    }
+  }
+}
+
 /// The methods of `holdfast.v1.Directory`.
 public enum DirectoryMethods {
   /// A node says who it is. Refused (FAILED_PRECONDITION) when it belongs to another cluster.
@@ -1982,6 +2100,11 @@ public enum DirectoryMethods {
   public static let getStatus = Method<GetStatusRequest, GetStatusResponse>(
     service: "holdfast.v1.Directory", name: "GetStatus", kind: .unary, isIdempotent: true)
 
+  /// A placement group with its present members: where a node looks for a good copy of a damaged chunk.
+  /// NOT_FOUND: there is none of this number.
+  public static let getGroup = Method<GetGroupRequest, GetGroupResponse>(
+    service: "holdfast.v1.Directory", name: "GetGroup", kind: .unary, isIdempotent: true)
+
   /// The service as its schema describes it.
   public static let service = ServiceDescription(
     name: "holdfast.v1.Directory",
@@ -1999,6 +2122,7 @@ public enum DirectoryMethods {
       copyEntry.description,
       listNodes.description,
       getStatus.description,
+      getGroup.description,
     ],
     fileDescriptor: FileSchema.holdfastV1Directory.descriptor)
 }
@@ -2073,6 +2197,12 @@ public protocol DirectoryService: Service {
   func getStatus(
     _ request: GetStatusRequest, context: CallContext
   ) async throws -> GetStatusResponse
+
+  /// A placement group with its present members: where a node looks for a good copy of a damaged chunk.
+  /// NOT_FOUND: there is none of this number.
+  func getGroup(
+    _ request: GetGroupRequest, context: CallContext
+  ) async throws -> GetGroupResponse
 }
 
 extension DirectoryService {
@@ -2132,6 +2262,10 @@ extension DirectoryService {
     router.unary(DirectoryMethods.getStatus) {
       request, context in
       try await self.getStatus(request, context: context)
+    }
+    router.unary(DirectoryMethods.getGroup) {
+      request, context in
+      try await self.getGroup(request, context: context)
     }
   }
 }
@@ -2241,6 +2375,14 @@ public struct DirectoryClient: Sendable {
   ) async throws -> GetStatusResponse {
     try await channel.unary(DirectoryMethods.getStatus, request, options: options).message
   }
+
+  /// A placement group with its present members: where a node looks for a good copy of a damaged chunk.
+  /// NOT_FOUND: there is none of this number.
+  public func getGroup(
+    _ request: GetGroupRequest, options: CallOptions = CallOptions()
+  ) async throws -> GetGroupResponse {
+    try await channel.unary(DirectoryMethods.getGroup, request, options: options).message
+  }
 }
 
 extension FileSchema {
@@ -2302,24 +2444,27 @@ extension FileSchema {
       dBIdCgpub2Rlc19kZWFkGAYgASgNUglub2Rlc0RlYWQSFgoGZ3JvdXBzGAcgASgNUgZncm91cHMSLgoTZ3JvdXBz\
       X2JlbG93X3RhcmdldBgIIAEoDVIRZ3JvdXBzQmVsb3dUYXJnZXQSLAoSYnl0ZXNfYmVsb3dfdGFyZ2V0GAkgASgE\
       UhBieXRlc0JlbG93VGFyZ2V0EisKEmNodW5rc19hdF9vbmVfY29weRgKIAEoBFIPY2h1bmtzQXRPbmVDb3B5Ei0K\
-      EmNodW5rc191bmF2YWlsYWJsZRgLIAEoBFIRY2h1bmtzVW5hdmFpbGFibGUy3QgKCURpcmVjdG9yeRJZCgxSZWdp\
-      c3Rlck5vZGUSIC5ob2xkZmFzdC52MS5SZWdpc3Rlck5vZGVSZXF1ZXN0GiEuaG9sZGZhc3QudjEuUmVnaXN0ZXJO\
-      b2RlUmVzcG9uc2UiBODgGAESTgoJSGVhcnRiZWF0Eh0uaG9sZGZhc3QudjEuSGVhcnRiZWF0UmVxdWVzdBoeLmhv\
-      bGRmYXN0LnYxLkhlYXJ0YmVhdFJlc3BvbnNlKAEwARJWCgtCZWdpblVwbG9hZBIfLmhvbGRmYXN0LnYxLkJlZ2lu\
-      VXBsb2FkUmVxdWVzdBogLmhvbGRmYXN0LnYxLkJlZ2luVXBsb2FkUmVzcG9uc2UiBODgGAESWQoMQ29tbWl0VXBs\
-      b2FkEiAuaG9sZGZhc3QudjEuQ29tbWl0VXBsb2FkUmVxdWVzdBohLmhvbGRmYXN0LnYxLkNvbW1pdFVwbG9hZFJl\
-      c3BvbnNlIgTg4BgBElYKC0Fib3J0VXBsb2FkEh8uaG9sZGZhc3QudjEuQWJvcnRVcGxvYWRSZXF1ZXN0GiAuaG9s\
-      ZGZhc3QudjEuQWJvcnRVcGxvYWRSZXNwb25zZSIE4OAYARJNCghHZXRFbnRyeRIcLmhvbGRmYXN0LnYxLkdldEVu\
-      dHJ5UmVxdWVzdBodLmhvbGRmYXN0LnYxLkdldEVudHJ5UmVzcG9uc2UiBODgGAESTQoIT3BlbkZpbGUSHC5ob2xk\
-      ZmFzdC52MS5PcGVuRmlsZVJlcXVlc3QaHS5ob2xkZmFzdC52MS5PcGVuRmlsZVJlc3BvbnNlIgTg4BgBElYKC0xp\
-      c3RFbnRyaWVzEh8uaG9sZGZhc3QudjEuTGlzdEVudHJpZXNSZXF1ZXN0GiAuaG9sZGZhc3QudjEuTGlzdEVudHJp\
-      ZXNSZXNwb25zZSIE4OAYARJWCgtEZWxldGVFbnRyeRIfLmhvbGRmYXN0LnYxLkRlbGV0ZUVudHJ5UmVxdWVzdBog\
-      LmhvbGRmYXN0LnYxLkRlbGV0ZUVudHJ5UmVzcG9uc2UiBODgGAESVgoLUmVuYW1lRW50cnkSHy5ob2xkZmFzdC52\
-      MS5SZW5hbWVFbnRyeVJlcXVlc3QaIC5ob2xkZmFzdC52MS5SZW5hbWVFbnRyeVJlc3BvbnNlIgTg4BgBElAKCUNv\
-      cHlFbnRyeRIdLmhvbGRmYXN0LnYxLkNvcHlFbnRyeVJlcXVlc3QaHi5ob2xkZmFzdC52MS5Db3B5RW50cnlSZXNw\
-      b25zZSIE4OAYARJQCglMaXN0Tm9kZXMSHS5ob2xkZmFzdC52MS5MaXN0Tm9kZXNSZXF1ZXN0Gh4uaG9sZGZhc3Qu\
-      djEuTGlzdE5vZGVzUmVzcG9uc2UiBODgGAESUAoJR2V0U3RhdHVzEh0uaG9sZGZhc3QudjEuR2V0U3RhdHVzUmVx\
-      dWVzdBoeLmhvbGRmYXN0LnYxLkdldFN0YXR1c1Jlc3BvbnNlIgTg4BgBQgO6AgBiBnByb3RvMw==\
+      EmNodW5rc191bmF2YWlsYWJsZRgLIAEoBFIRY2h1bmtzVW5hdmFpbGFibGUiIQoPR2V0R3JvdXBSZXF1ZXN0Eg4K\
+      AmlkGAEgASgNUgJpZCJFChBHZXRHcm91cFJlc3BvbnNlEjEKBWdyb3VwGAEgASgLMhsuaG9sZGZhc3QudjEuUGxh\
+      Y2VtZW50R3JvdXBSBWdyb3VwMqwJCglEaXJlY3RvcnkSWQoMUmVnaXN0ZXJOb2RlEiAuaG9sZGZhc3QudjEuUmVn\
+      aXN0ZXJOb2RlUmVxdWVzdBohLmhvbGRmYXN0LnYxLlJlZ2lzdGVyTm9kZVJlc3BvbnNlIgTg4BgBEk4KCUhlYXJ0\
+      YmVhdBIdLmhvbGRmYXN0LnYxLkhlYXJ0YmVhdFJlcXVlc3QaHi5ob2xkZmFzdC52MS5IZWFydGJlYXRSZXNwb25z\
+      ZSgBMAESVgoLQmVnaW5VcGxvYWQSHy5ob2xkZmFzdC52MS5CZWdpblVwbG9hZFJlcXVlc3QaIC5ob2xkZmFzdC52\
+      MS5CZWdpblVwbG9hZFJlc3BvbnNlIgTg4BgBElkKDENvbW1pdFVwbG9hZBIgLmhvbGRmYXN0LnYxLkNvbW1pdFVw\
+      bG9hZFJlcXVlc3QaIS5ob2xkZmFzdC52MS5Db21taXRVcGxvYWRSZXNwb25zZSIE4OAYARJWCgtBYm9ydFVwbG9h\
+      ZBIfLmhvbGRmYXN0LnYxLkFib3J0VXBsb2FkUmVxdWVzdBogLmhvbGRmYXN0LnYxLkFib3J0VXBsb2FkUmVzcG9u\
+      c2UiBODgGAESTQoIR2V0RW50cnkSHC5ob2xkZmFzdC52MS5HZXRFbnRyeVJlcXVlc3QaHS5ob2xkZmFzdC52MS5H\
+      ZXRFbnRyeVJlc3BvbnNlIgTg4BgBEk0KCE9wZW5GaWxlEhwuaG9sZGZhc3QudjEuT3BlbkZpbGVSZXF1ZXN0Gh0u\
+      aG9sZGZhc3QudjEuT3BlbkZpbGVSZXNwb25zZSIE4OAYARJWCgtMaXN0RW50cmllcxIfLmhvbGRmYXN0LnYxLkxp\
+      c3RFbnRyaWVzUmVxdWVzdBogLmhvbGRmYXN0LnYxLkxpc3RFbnRyaWVzUmVzcG9uc2UiBODgGAESVgoLRGVsZXRl\
+      RW50cnkSHy5ob2xkZmFzdC52MS5EZWxldGVFbnRyeVJlcXVlc3QaIC5ob2xkZmFzdC52MS5EZWxldGVFbnRyeVJl\
+      c3BvbnNlIgTg4BgBElYKC1JlbmFtZUVudHJ5Eh8uaG9sZGZhc3QudjEuUmVuYW1lRW50cnlSZXF1ZXN0GiAuaG9s\
+      ZGZhc3QudjEuUmVuYW1lRW50cnlSZXNwb25zZSIE4OAYARJQCglDb3B5RW50cnkSHS5ob2xkZmFzdC52MS5Db3B5\
+      RW50cnlSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuQ29weUVudHJ5UmVzcG9uc2UiBODgGAESUAoJTGlzdE5vZGVzEh0u\
+      aG9sZGZhc3QudjEuTGlzdE5vZGVzUmVxdWVzdBoeLmhvbGRmYXN0LnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIgTg4BgB\
+      ElAKCUdldFN0YXR1cxIdLmhvbGRmYXN0LnYxLkdldFN0YXR1c1JlcXVlc3QaHi5ob2xkZmFzdC52MS5HZXRTdGF0\
+      dXNSZXNwb25zZSIE4OAYARJNCghHZXRHcm91cBIcLmhvbGRmYXN0LnYxLkdldEdyb3VwUmVxdWVzdBodLmhvbGRm\
+      YXN0LnYxLkdldEdyb3VwUmVzcG9uc2UiBODgGAFCA7oCAGIGcHJvdG8z\
 
       """)
 }

@@ -1177,6 +1177,96 @@ void   holdfast__v1__get_status_response__free_unpacked
   assert(message->base.descriptor == &holdfast__v1__get_status_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   holdfast__v1__get_group_request__init
+                     (Holdfast__V1__GetGroupRequest         *message)
+{
+  static const Holdfast__V1__GetGroupRequest init_value = HOLDFAST__V1__GET_GROUP_REQUEST__INIT;
+  *message = init_value;
+}
+size_t holdfast__v1__get_group_request__get_packed_size
+                     (const Holdfast__V1__GetGroupRequest *message)
+{
+  assert(message->base.descriptor == &holdfast__v1__get_group_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t holdfast__v1__get_group_request__pack
+                     (const Holdfast__V1__GetGroupRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &holdfast__v1__get_group_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t holdfast__v1__get_group_request__pack_to_buffer
+                     (const Holdfast__V1__GetGroupRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &holdfast__v1__get_group_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Holdfast__V1__GetGroupRequest *
+       holdfast__v1__get_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Holdfast__V1__GetGroupRequest *)
+     protobuf_c_message_unpack (&holdfast__v1__get_group_request__descriptor,
+                                allocator, len, data);
+}
+void   holdfast__v1__get_group_request__free_unpacked
+                     (Holdfast__V1__GetGroupRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &holdfast__v1__get_group_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   holdfast__v1__get_group_response__init
+                     (Holdfast__V1__GetGroupResponse         *message)
+{
+  static const Holdfast__V1__GetGroupResponse init_value = HOLDFAST__V1__GET_GROUP_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t holdfast__v1__get_group_response__get_packed_size
+                     (const Holdfast__V1__GetGroupResponse *message)
+{
+  assert(message->base.descriptor == &holdfast__v1__get_group_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t holdfast__v1__get_group_response__pack
+                     (const Holdfast__V1__GetGroupResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &holdfast__v1__get_group_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t holdfast__v1__get_group_response__pack_to_buffer
+                     (const Holdfast__V1__GetGroupResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &holdfast__v1__get_group_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Holdfast__V1__GetGroupResponse *
+       holdfast__v1__get_group_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Holdfast__V1__GetGroupResponse *)
+     protobuf_c_message_unpack (&holdfast__v1__get_group_response__descriptor,
+                                allocator, len, data);
+}
+void   holdfast__v1__get_group_response__free_unpacked
+                     (Holdfast__V1__GetGroupResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &holdfast__v1__get_group_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor holdfast__v1__register_node_request__field_descriptors[5] =
 {
   {
@@ -2768,7 +2858,83 @@ const ProtobufCMessageDescriptor holdfast__v1__get_status_response__descriptor =
   (ProtobufCMessageInit) holdfast__v1__get_status_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor holdfast__v1__directory__method_descriptors[13] =
+static const ProtobufCFieldDescriptor holdfast__v1__get_group_request__field_descriptors[1] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Holdfast__V1__GetGroupRequest, id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned holdfast__v1__get_group_request__field_indices_by_name[] = {
+  0,   /* field[0] = id */
+};
+static const ProtobufCIntRange holdfast__v1__get_group_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor holdfast__v1__get_group_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "holdfast.v1.GetGroupRequest",
+  "GetGroupRequest",
+  "Holdfast__V1__GetGroupRequest",
+  "holdfast.v1",
+  sizeof(Holdfast__V1__GetGroupRequest),
+  1,
+  holdfast__v1__get_group_request__field_descriptors,
+  holdfast__v1__get_group_request__field_indices_by_name,
+  1,  holdfast__v1__get_group_request__number_ranges,
+  (ProtobufCMessageInit) holdfast__v1__get_group_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor holdfast__v1__get_group_response__field_descriptors[1] =
+{
+  {
+    "group",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Holdfast__V1__GetGroupResponse, group),
+    &holdfast__v1__placement_group__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned holdfast__v1__get_group_response__field_indices_by_name[] = {
+  0,   /* field[0] = group */
+};
+static const ProtobufCIntRange holdfast__v1__get_group_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor holdfast__v1__get_group_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "holdfast.v1.GetGroupResponse",
+  "GetGroupResponse",
+  "Holdfast__V1__GetGroupResponse",
+  "holdfast.v1",
+  sizeof(Holdfast__V1__GetGroupResponse),
+  1,
+  holdfast__v1__get_group_response__field_descriptors,
+  holdfast__v1__get_group_response__field_indices_by_name,
+  1,  holdfast__v1__get_group_response__number_ranges,
+  (ProtobufCMessageInit) holdfast__v1__get_group_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCMethodDescriptor holdfast__v1__directory__method_descriptors[14] =
 {
   { "RegisterNode", &holdfast__v1__register_node_request__descriptor, &holdfast__v1__register_node_response__descriptor },
   { "Heartbeat", &holdfast__v1__heartbeat_request__descriptor, &holdfast__v1__heartbeat_response__descriptor },
@@ -2783,6 +2949,7 @@ static const ProtobufCMethodDescriptor holdfast__v1__directory__method_descripto
   { "CopyEntry", &holdfast__v1__copy_entry_request__descriptor, &holdfast__v1__copy_entry_response__descriptor },
   { "ListNodes", &holdfast__v1__list_nodes_request__descriptor, &holdfast__v1__list_nodes_response__descriptor },
   { "GetStatus", &holdfast__v1__get_status_request__descriptor, &holdfast__v1__get_status_response__descriptor },
+  { "GetGroup", &holdfast__v1__get_group_request__descriptor, &holdfast__v1__get_group_response__descriptor },
 };
 const unsigned holdfast__v1__directory__method_indices_by_name[] = {
   4,        /* AbortUpload */
@@ -2791,6 +2958,7 @@ const unsigned holdfast__v1__directory__method_indices_by_name[] = {
   10,        /* CopyEntry */
   8,        /* DeleteEntry */
   5,        /* GetEntry */
+  13,        /* GetGroup */
   12,        /* GetStatus */
   1,        /* Heartbeat */
   7,        /* ListEntries */
@@ -2806,7 +2974,7 @@ const ProtobufCServiceDescriptor holdfast__v1__directory__descriptor =
   "Directory",
   "Holdfast__V1__Directory",
   "holdfast.v1",
-  13,
+  14,
   holdfast__v1__directory__method_descriptors,
   holdfast__v1__directory__method_indices_by_name
 };
@@ -2913,6 +3081,14 @@ void holdfast__v1__directory__get_status(ProtobufCService *service,
 {
   assert(service->descriptor == &holdfast__v1__directory__descriptor);
   service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void holdfast__v1__directory__get_group(ProtobufCService *service,
+                                        const Holdfast__V1__GetGroupRequest *input,
+                                        Holdfast__V1__GetGroupResponse_Closure closure,
+                                        void *closure_data)
+{
+  assert(service->descriptor == &holdfast__v1__directory__descriptor);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void holdfast__v1__directory__init (Holdfast__V1__Directory_Service *service,
                                     Holdfast__V1__Directory_ServiceDestroy destroy)

@@ -43,6 +43,8 @@ typedef struct Holdfast__V1__ListNodesRequest Holdfast__V1__ListNodesRequest;
 typedef struct Holdfast__V1__ListNodesResponse Holdfast__V1__ListNodesResponse;
 typedef struct Holdfast__V1__GetStatusRequest Holdfast__V1__GetStatusRequest;
 typedef struct Holdfast__V1__GetStatusResponse Holdfast__V1__GetStatusResponse;
+typedef struct Holdfast__V1__GetGroupRequest Holdfast__V1__GetGroupRequest;
+typedef struct Holdfast__V1__GetGroupResponse Holdfast__V1__GetGroupResponse;
 
 
 /* --- enums --- */
@@ -454,6 +456,26 @@ struct  Holdfast__V1__GetStatusResponse
 #define HOLDFAST__V1__GET_STATUS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&holdfast__v1__get_status_response__descriptor) \
     , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+
+struct  Holdfast__V1__GetGroupRequest
+{
+  ProtobufCMessage base;
+  uint32_t id;
+};
+#define HOLDFAST__V1__GET_GROUP_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&holdfast__v1__get_group_request__descriptor) \
+    , 0 }
+
+
+struct  Holdfast__V1__GetGroupResponse
+{
+  ProtobufCMessage base;
+  Holdfast__V1__PlacementGroup *group;
+};
+#define HOLDFAST__V1__GET_GROUP_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&holdfast__v1__get_group_response__descriptor) \
+    , NULL }
 
 
 /* Holdfast__V1__RegisterNodeRequest methods */
@@ -950,6 +972,44 @@ Holdfast__V1__GetStatusResponse *
 void   holdfast__v1__get_status_response__free_unpacked
                      (Holdfast__V1__GetStatusResponse *message,
                       ProtobufCAllocator *allocator);
+/* Holdfast__V1__GetGroupRequest methods */
+void   holdfast__v1__get_group_request__init
+                     (Holdfast__V1__GetGroupRequest         *message);
+size_t holdfast__v1__get_group_request__get_packed_size
+                     (const Holdfast__V1__GetGroupRequest   *message);
+size_t holdfast__v1__get_group_request__pack
+                     (const Holdfast__V1__GetGroupRequest   *message,
+                      uint8_t             *out);
+size_t holdfast__v1__get_group_request__pack_to_buffer
+                     (const Holdfast__V1__GetGroupRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Holdfast__V1__GetGroupRequest *
+       holdfast__v1__get_group_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   holdfast__v1__get_group_request__free_unpacked
+                     (Holdfast__V1__GetGroupRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Holdfast__V1__GetGroupResponse methods */
+void   holdfast__v1__get_group_response__init
+                     (Holdfast__V1__GetGroupResponse         *message);
+size_t holdfast__v1__get_group_response__get_packed_size
+                     (const Holdfast__V1__GetGroupResponse   *message);
+size_t holdfast__v1__get_group_response__pack
+                     (const Holdfast__V1__GetGroupResponse   *message,
+                      uint8_t             *out);
+size_t holdfast__v1__get_group_response__pack_to_buffer
+                     (const Holdfast__V1__GetGroupResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Holdfast__V1__GetGroupResponse *
+       holdfast__v1__get_group_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   holdfast__v1__get_group_response__free_unpacked
+                     (Holdfast__V1__GetGroupResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Holdfast__V1__RegisterNodeRequest_Closure)
@@ -1030,6 +1090,12 @@ typedef void (*Holdfast__V1__GetStatusRequest_Closure)
 typedef void (*Holdfast__V1__GetStatusResponse_Closure)
                  (const Holdfast__V1__GetStatusResponse *message,
                   void *closure_data);
+typedef void (*Holdfast__V1__GetGroupRequest_Closure)
+                 (const Holdfast__V1__GetGroupRequest *message,
+                  void *closure_data);
+typedef void (*Holdfast__V1__GetGroupResponse_Closure)
+                 (const Holdfast__V1__GetGroupResponse *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -1089,6 +1155,10 @@ struct Holdfast__V1__Directory_Service
                      const Holdfast__V1__GetStatusRequest *input,
                      Holdfast__V1__GetStatusResponse_Closure closure,
                      void *closure_data);
+  void (*get_group)(Holdfast__V1__Directory_Service *service,
+                    const Holdfast__V1__GetGroupRequest *input,
+                    Holdfast__V1__GetGroupResponse_Closure closure,
+                    void *closure_data);
 };
 typedef void (*Holdfast__V1__Directory_ServiceDestroy)(Holdfast__V1__Directory_Service *);
 void holdfast__v1__directory__init (Holdfast__V1__Directory_Service *service,
@@ -1109,7 +1179,8 @@ void holdfast__v1__directory__init (Holdfast__V1__Directory_Service *service,
       function_prefix__ ## rename_entry,\
       function_prefix__ ## copy_entry,\
       function_prefix__ ## list_nodes,\
-      function_prefix__ ## get_status  }
+      function_prefix__ ## get_status,\
+      function_prefix__ ## get_group  }
 void holdfast__v1__directory__register_node(ProtobufCService *service,
                                             const Holdfast__V1__RegisterNodeRequest *input,
                                             Holdfast__V1__RegisterNodeResponse_Closure closure,
@@ -1162,6 +1233,10 @@ void holdfast__v1__directory__get_status(ProtobufCService *service,
                                          const Holdfast__V1__GetStatusRequest *input,
                                          Holdfast__V1__GetStatusResponse_Closure closure,
                                          void *closure_data);
+void holdfast__v1__directory__get_group(ProtobufCService *service,
+                                        const Holdfast__V1__GetGroupRequest *input,
+                                        Holdfast__V1__GetGroupResponse_Closure closure,
+                                        void *closure_data);
 
 /* --- descriptors --- */
 
@@ -1191,6 +1266,8 @@ extern const ProtobufCMessageDescriptor holdfast__v1__list_nodes_request__descri
 extern const ProtobufCMessageDescriptor holdfast__v1__list_nodes_response__descriptor;
 extern const ProtobufCMessageDescriptor holdfast__v1__get_status_request__descriptor;
 extern const ProtobufCMessageDescriptor holdfast__v1__get_status_response__descriptor;
+extern const ProtobufCMessageDescriptor holdfast__v1__get_group_request__descriptor;
+extern const ProtobufCMessageDescriptor holdfast__v1__get_group_response__descriptor;
 extern const ProtobufCServiceDescriptor holdfast__v1__directory__descriptor;
 
 PROTOBUF_C__END_DECLS
