@@ -5,7 +5,8 @@ package import StoreModel
 ///
 /// What `ChunkPut.finish` and `delete` returned from is on disk: it outlives a power cut. Every byte
 /// that `ChunkReader.read` gives out was checked against the checksum it was stored with. A chunk that
-/// is not here (`notFound`) and one that is here but damaged (`dataLoss`) are different answers.
+/// is not here (`notFound`), one that was deleted here (`deleted`, for a week at least unless very many
+/// were) and one that is here but damaged (`dataLoss`) are different answers.
 ///
 /// All calls throw `StoreError`; those that wait for memory or for another put also
 /// `CancellationError`.
@@ -37,17 +38,17 @@ package protocol ChunkStore: Sendable {
 
   /// Opens a chunk for reading.
   ///
-  /// - Throws: `notFound`, `dataLoss`.
+  /// - Throws: `notFound`, `deleted`, `dataLoss`.
   func openChunk(_ id: ChunkID) async throws -> any ChunkReader
 
   /// What is known of a chunk, read from its own header.
   ///
-  /// - Throws: `notFound`, `dataLoss`.
+  /// - Throws: `notFound`, `deleted`, `dataLoss`.
   func stat(_ id: ChunkID) async throws -> ChunkRecord
 
   /// Removes a chunk, damaged ones too; durable when it returns.
   ///
-  /// - Throws: `notFound`.
+  /// - Throws: `notFound`, `deleted`.
   func delete(_ id: ChunkID) async throws
 
   /// The chunks after `id` in the order of their ids, without damaged ones. Those that are stored while

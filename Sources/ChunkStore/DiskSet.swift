@@ -174,7 +174,7 @@ package final class DiskSet: ChunkStore {
 
   package func delete(_ id: ChunkID) async throws {
     let holders = holders(of: id)
-    guard !holders.isEmpty else { throw StoreError.noChunk(id) }
+    guard !holders.isEmpty else { throw StoreError.noChunk(id, isDeleted: isDeleted(id)) }
     for holder in holders { try await holder.store.delete(id) }
   }
 
@@ -261,11 +261,16 @@ package final class DiskSet: ChunkStore {
     disks.filter { $0.store.holds(id) }
   }
 
+  /// Whether a disk remembers that a chunk was deleted.
+  private func isDeleted(_ id: ChunkID) -> Bool {
+    disks.contains { $0.store.remembersDeletion(of: id) }
+  }
+
   /// Asks the disks that have a chunk, until one has it whole.
   private func first<Result>(
     of id: ChunkID, _ ask: (SegmentStore) async throws -> Result
   ) async throws -> Result {
-    var failure: any Error = StoreError.noChunk(id)
+    var failure: any Error = StoreError.noChunk(id, isDeleted: isDeleted(id))
     for holder in holders(of: id) {
       do {
         return try await ask(holder.store)
@@ -343,6 +348,11 @@ extension SegmentStore {
   /// Whether a chunk is here, damaged or not.
   func holds(_ id: ChunkID) -> Bool {
     shell.withLock { $0.state.index[id] != nil }
+  }
+
+  /// Whether it remembers that a chunk was deleted.
+  func remembersDeletion(of id: ChunkID) -> Bool {
+    shell.withLock { $0.state.deleted[id] != nil }
   }
 
   /// Whether so many writes failed that the disk is taken for a failing one.

@@ -105,12 +105,7 @@ final class OpenFile: Sendable {
     return read
   }
 
-  /// Reads; less than asked for only at the file's end.
-  ///
-  /// - Parameters:
-  ///   - offset: where the range begins.
-  ///   - length: bytes of the range.
-  ///   - begun: what was read of it already.
+  /// Reads, going on after what was `begun`; less than asked for only at the file's end.
   func read(
     at offset: Int, length: Int, after begun: DiskRead? = nil
   ) throws(StoreError) -> DiskRead {

@@ -15,7 +15,7 @@ struct RecordHeader: Sendable, Hashable {
 
   /// What it is.
   var kind: Kind
-  /// The chunk; of a deletion, only the id is meant.
+  /// The chunk; of a deletion, only the id is meant, and the epoch says when.
   var record: ChunkRecord
   /// CRC-32C of each 64 KiB block of the payload.
   var blocks: [UInt32]
@@ -59,7 +59,11 @@ struct RecordHeader: Sendable, Hashable {
 
   /// What it kills.
   var kill: RecordKill? {
-    superseded.map { RecordKill(id: record.chunk.id, place: $0) }
+    superseded.map {
+      RecordKill(
+        id: record.chunk.id, place: $0,
+        deletedAt: kind == .deletion ? Int64(clamping: record.chunk.epoch) : 0)
+    }
   }
 
   /// A chunk's header, before it has its place.
@@ -73,10 +77,12 @@ struct RecordHeader: Sendable, Hashable {
       byteCount: bytes(for: record.chunk, isAligned: isAligned))
   }
 
-  /// A deletion's header, before it has its place.
+  /// The header of a record that only ends another one, before it has its place. When the chunk was
+  /// deleted stands where a chunk's record has the epoch.
   static func deletion(_ kill: RecordKill) -> RecordHeader {
     let chunk = NewChunk(
-      id: kill.id, epoch: 0, length: 0, name: Name(storedBucket: "", key: ""))
+      id: kill.id, epoch: UInt64(clamping: kill.deletedAt), length: 0,
+      name: Name(storedBucket: "", key: ""))
     return RecordHeader(
       kind: .deletion, record: ChunkRecord(chunk: chunk, checksum: 0), blocks: [],
       place: RecordPlace(segment: 0, unit: 0), superseded: kill.place, batch: 0, durableBatch: 0,

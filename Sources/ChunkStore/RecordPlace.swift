@@ -44,4 +44,11 @@ struct RecordKill: Sendable, Hashable {
   var id: ChunkID
   /// The record that doesn't count.
   var place: RecordPlace
+  /// When the chunk was deleted, in seconds since 1970; 0: it was not, another record has it.
+  var deletedAt: Int64 = 0
+
+  /// The same record's end, which says nothing of the chunk.
+  var withoutDeletion: RecordKill {
+    RecordKill(id: id, place: place)
+  }
 }

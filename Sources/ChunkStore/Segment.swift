@@ -42,6 +42,9 @@ struct Segment: Sendable {
   var kills: [RecordKill] = []
   /// How many records of which other segments its records ended.
   var killTargets: [UInt32: Int] = [:]
+  /// Deletions that are remembered because of this segment, and the time of the last one, in seconds
+  /// since 1970.
+  var deletions = (count: 0, last: Int64(0))
   /// For writing, until it is sealed.
   var writer: (any DiskFile)?
   /// For reading, once somebody did.
@@ -95,7 +98,7 @@ struct Segment: Sendable {
   func neededBytes(forExtent bytes: Int, records: Int) -> Int {
     let known = entries.count + kills.count + 2 * extents
     return DiskBuffer.roundUp(end) + bytes
-      + SegmentCheckpoint.bytes(entries: known + 2 * records, kills: 0)
+      + SegmentCheckpoint.bytes(entries: 0, kills: known + 2 * records)
   }
 
   /// How much room to set aside when so many bytes are needed: the more, the larger it has become.

@@ -29,19 +29,19 @@ struct SegmentCheckpoint: Sendable, Hashable {
     /// The first 8 bytes, read as a little-endian number: `HFend`, CR, LF, 0x1A.
     static let magic: UInt64 = 0x1A0A_0D64_6E65_4648
     /// The version this code reads and writes.
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     /// Bytes under its checksum.
     private static let usedBytes = 56
 
     /// Where the entries are.
     var entriesRange: Range<Int> {
-      Int(offset)..<Int(offset) + Int(entryCount) * SegmentCheckpoint.itemBytes
+      Int(offset)..<Int(offset) + Int(entryCount) * SegmentCheckpoint.entryBytes
     }
 
     /// Where the kills are.
     var killsRange: Range<Int> {
       entriesRange.upperBound..<entriesRange.upperBound
-        + Int(killCount) * SegmentCheckpoint.itemBytes
+        + Int(killCount) * SegmentCheckpoint.killBytes
     }
 
     /// Bytes of the segment's file.
@@ -108,12 +108,14 @@ struct SegmentCheckpoint: Sendable, Hashable {
   /// About how many bytes its records took, dead ones included.
   var writtenBytes: Int
 
-  /// Bytes of an entry, and of a kill.
-  static let itemBytes = 24
+  /// Bytes of an entry.
+  static let entryBytes = 24
+  /// Bytes of a kill: never fewer than of an entry.
+  static let killBytes = 32
 
   /// How many bytes a checkpoint of so many entries and kills needs behind the records.
   static func bytes(entries: Int, kills: Int) -> Int {
-    DiskBuffer.roundUp((entries + kills) * itemBytes) + Footer.bytes
+    DiskBuffer.roundUp(entries * entryBytes + kills * killBytes) + Footer.bytes
   }
 
   /// The bytes to write at `offset` of the segment, which end its file.
@@ -130,7 +132,7 @@ struct SegmentCheckpoint: Sendable, Hashable {
     for kill in kills {
       lists.writeMultipleIntegers(
         kill.id.group, kill.id.index, kill.id.upload, kill.place.segment, kill.place.unit,
-        endianness: .little)
+        kill.deletedAt, endianness: .little)
     }
     let killsChecksum = CRC32C.checksum(
       of: lists.getSlice(at: entriesBytes, length: lists.readableBytes - entriesBytes)
@@ -172,13 +174,13 @@ struct SegmentCheckpoint: Sendable, Hashable {
     else { return nil }
     var text = bytes
     var kills: [RecordKill] = []
-    while let (group, index, upload, segment, unit) = text.readMultipleIntegers(
-      endianness: .little, as: (UInt32, UInt32, UInt64, UInt32, UInt32).self)
+    while let (group, index, upload, segment, unit, deletedAt) = text.readMultipleIntegers(
+      endianness: .little, as: (UInt32, UInt32, UInt64, UInt32, UInt32, Int64).self)
     {
       kills.append(
         RecordKill(
           id: ChunkID(group: group, upload: upload, index: index),
-          place: RecordPlace(segment: segment, unit: unit)))
+          place: RecordPlace(segment: segment, unit: unit), deletedAt: deletedAt))
     }
     return kills
   }

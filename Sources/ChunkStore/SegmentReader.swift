@@ -79,7 +79,7 @@ struct SegmentReader: ChunkReader {
 extension SegmentStore {
   /// What a look at the index gives a reader.
   private enum Target {
-    case nothing
+    case nothing(isDeleted: Bool)
     case record(ChunkIndex.Entry, (any DiskFile)?)
   }
 
@@ -87,16 +87,21 @@ extension SegmentStore {
   /// will be wanted. To be closed.
   func openRecord(_ id: ChunkID, headOnly: Bool = false) async throws(StoreError) -> SegmentReader {
     let target = shell.withLock { shell -> Target in
-      guard let entry = shell.state.index[id] else { return .nothing }
+      guard let entry = shell.state.index[id] else {
+        return .nothing(isDeleted: shell.state.deleted[id] != nil)
+      }
       shell.state.segments[entry.place.segment]?.pins += 1
       return .record(entry, shell.state.segments[entry.place.segment]?.reader)
     }
-    guard case .record(let entry, let known) = target else { throw StoreError.noChunk(id) }
-    do throws(StoreError) {
-      return try await readRecord(id, entry, known: known, headOnly: headOnly)
-    } catch {
-      unpin(entry.place.segment)
-      throw error
+    switch target {
+    case .nothing(let isDeleted): throw StoreError.noChunk(id, isDeleted: isDeleted)
+    case .record(let entry, let known):
+      do throws(StoreError) {
+        return try await readRecord(id, entry, known: known, headOnly: headOnly)
+      } catch {
+        unpin(entry.place.segment)
+        throw error
+      }
     }
   }
 

@@ -45,6 +45,8 @@ struct SegmentRecovery: Sendable {
   /// Segments that must be there from now on.
   private(set) var listed: Set<UInt32> = []
   private var contents: [UInt32: Content] = [:]
+  /// Deletions of chunks, with the segments that tell of them, in the segments' order.
+  private var deletions: [(segment: UInt32, kill: RecordKill)] = []
   /// Records that no longer count, by segment.
   private var killed: [UInt32: Set<UInt32>] = [:]
 
@@ -67,6 +69,8 @@ struct SegmentRecovery: Sendable {
     state.index.reserve(
       contents.values.reduce(0) { $0 + $1.entryCount })
     for number in numbers { await take(number) }
+    for (number, kill) in deletions { state.rememberDeletion(kill, in: number) }
+    deletions = []
     for number in numbers { await seal(number) }
     try await dropEmpty(numbers)
   }
@@ -116,13 +120,13 @@ struct SegmentRecovery: Sendable {
       if content == nil {
         let scan = await SegmentRecovery.scan(file, number: number, fileBytes: head.fileBytes)
         for problem in scan.problems { report(path, problem) }
-        for kill in scan.kills { noteKill(kill) }
+        for kill in scan.kills { noteKill(kill, of: number) }
         content = .scanned(scan)
+        // A process that was killed may have left bytes that the system has not written yet: what is
+        // believed from here on must outlive a power cut. A checkpoint names only what does.
+        try await file.writeAndSync([])
       }
       contents[number] = content
-      // A process that was killed may have left bytes that the system has not written yet: what is
-      // believed from here on must outlive a power cut.
-      try await file.writeAndSync([])
       let segment = Segment(
         number: number, phase: .sealed, capacity: head.fileBytes, reserved: head.fileBytes,
         end: head.fileBytes, diskBytes: head.diskBytes)
@@ -160,7 +164,7 @@ struct SegmentRecovery: Sendable {
     let bytes = try await file.read(at: range.lowerBound, length: range.count).bytes
     guard let kills = SegmentCheckpoint.kills(bytes, footer: footer) else { return nil }
     for kill in kills {
-      noteKill(kill)
+      noteKill(kill, of: number)
       targets[number, default: [:]][kill.place.segment, default: 0] += 1
     }
     return .sealed(footer)
@@ -183,8 +187,9 @@ struct SegmentRecovery: Sendable {
     return footer
   }
 
-  private mutating func noteKill(_ kill: RecordKill) {
+  private mutating func noteKill(_ kill: RecordKill, of number: UInt32) {
     killed[kill.place.segment, default: []].insert(kill.place.unit)
+    if kill.deletedAt > 0 { deletions.append((number, kill)) }
   }
 
   /// Takes in what counts of a segment.
@@ -250,7 +255,7 @@ struct SegmentRecovery: Sendable {
   /// Ends a segment that was read whole with a checkpoint of what counts.
   private mutating func seal(_ number: UInt32) async {
     guard case .scanned(let scan)? = contents[number] else { return }
-    let kills = scan.kills.filter { state.segments[$0.place.segment] != nil }
+    let kills = state.checkpointKills(of: scan.kills, in: number)
     state.segments[number]?.writtenBytes = scan.writtenBytes
     state.segments[number]?.items = scan.entries.count + scan.kills.count
     for kill in kills {

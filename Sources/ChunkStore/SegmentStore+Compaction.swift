@@ -30,6 +30,8 @@ extension SegmentStore {
     await takeTurn(.upkeep)
     defer { endTurn(.upkeep) }
     if await sealOne() { return true }
+    let now = clock.wallSeconds
+    shell.withLock { $0.state.expireDeletions(now: now) }
     for number in shell.withLock({ $0.state.segmentsToPunch }) { await punch(number) }
     if let number = shell.withLock({ $0.state.segmentToCompact }) {
       await compact(number)
@@ -212,9 +214,7 @@ extension SegmentStore {
 
   /// Says anew which records no longer count, of those that are still on disk.
   private func carry(_ kills: [RecordKill], from number: UInt32) async throws {
-    let needed = shell.withLock { shell in
-      kills.filter { $0.place.segment != number && shell.state.segments[$0.place.segment] != nil }
-    }
+    let needed = shell.withLock { $0.state.neededKills(of: kills, in: number) }
     let together = SegmentStore.maxTogetherBytes / RecordHeader.deletionBytes
     for start in stride(from: 0, to: needed.count, by: together) {
       let commits = needed[start..<min(start + together, needed.count)].map {

@@ -187,9 +187,7 @@ extension SegmentStore {
         }
       }
     }
-    let kills = shell.withLock { shell in
-      segment.kills.filter { shell.state.segments[$0.place.segment] != nil }
-    }
+    let kills = shell.withLock { $0.state.checkpointKills(of: segment.kills, in: number) }
     let bytes = try await SegmentStore.writeCheckpoint(
       SegmentCheckpoint(
         entries: entries, kills: kills, writtenBytes: segment.writtenBytes), number: number,

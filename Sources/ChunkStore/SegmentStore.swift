@@ -8,8 +8,9 @@ import Synchronization
 /// `FORMAT.md` says what stands in a segment and how it is read; `StoreState` decides, this reads and
 /// writes.
 ///
-/// Memory: 28 bytes an index entry, 35 to 42 a chunk with the table's free part; 24 a record of the active
-/// segment, of which there are a million at most; 64 MiB for chunks on their way in, for which writers
+/// Memory: 28 bytes an index entry, 35 to 42 a chunk with the table's free part, and the same for a
+/// deletion that is remembered, of which there are a million at most; 24 to 32 a record of the active
+/// segment, of which there are a million at most, too; 64 MiB for chunks on their way in, for which writers
 /// wait; 1 MiB for the commit under way; 16 MiB for listing.
 ///
 /// Each change goes through one door: the lock, `StoreState`, what is to be done, the lock's end, doing
@@ -162,8 +163,10 @@ package final class SegmentStore: ChunkStore {
   private func end(_ id: ChunkID) async throws(StoreError) {
     await takeTurn(.chunk(id))
     defer { endTurn(.chunk(id)) }
-    guard let entry = shell.withLock({ $0.state.index[id] }) else { throw StoreError.noChunk(id) }
-    let header = RecordHeader.deletion(RecordKill(id: id, place: entry.place))
+    let (entry, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
+    guard let entry else { throw StoreError.noChunk(id, isDeleted: isDeleted) }
+    let header = RecordHeader.deletion(
+      RecordKill(id: id, place: entry.place, deletedAt: max(clock.wallSeconds, 1)))
     _ = try await commit(Commit(header: header, body: .none, use: .deletion)).get()
     await punch(entry.place.segment)
   }
@@ -176,7 +179,9 @@ package final class SegmentStore: ChunkStore {
     for id in ids {
       do {
         records.append(try await stat(id))
-      } catch let error as StoreError where error.code == .notFound || error.code == .dataLoss {
+      } catch let error as StoreError
+        where [.notFound, .deleted, .dataLoss].contains(error.code)
+      {
         continue
       }
     }
@@ -310,9 +315,11 @@ extension SegmentStore.Shell {
 }
 
 extension StoreError {
-  /// The chunk is not here.
-  static func noChunk(_ id: ChunkID) -> StoreError {
-    StoreError(.notFound, "chunk \(id) is not here")
+  /// The chunk is not here, and was perhaps deleted here.
+  static func noChunk(_ id: ChunkID, isDeleted: Bool) -> StoreError {
+    isDeleted
+      ? StoreError(.deleted, "chunk \(id) was deleted here")
+      : StoreError(.notFound, "chunk \(id) is not here")
   }
 
   /// The chunk is here, but damaged.

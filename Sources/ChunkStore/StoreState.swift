@@ -19,6 +19,10 @@ struct StoreState: Sendable {
     var segmentBytes: Int
     /// Records of a segment: what bounds the memory of its checkpoint.
     var maxRecords = 1 << 20
+    /// How long a deletion is remembered at least, in seconds, while there are no more than `maxDeletions`.
+    var deletionSeconds: Int64 = 7 * 24 * 3_600
+    /// The most deletions that are remembered: some 40 MB.
+    var maxDeletions = 1 << 20
 
     /// The room that is set aside for a new segment at first, in bytes.
     var firstReserveBytes: Int {
@@ -43,6 +47,8 @@ struct StoreState: Sendable {
   var ghosts: [ChunkID: [RecordPlace]] = [:]
   /// Chunks of which a read found bytes damaged.
   private(set) var damaged: Set<ChunkID> = []
+  /// Chunks that were deleted not long ago: the segments whose records say so.
+  private(set) var deleted: ChunkIndex
   /// The number of the last commit that began.
   private(set) var batch: UInt64 = 0
   /// The number of the last commit that ended.
@@ -51,6 +57,7 @@ struct StoreState: Sendable {
   init(limits: Limits, index: ChunkIndex) {
     self.limits = limits
     self.index = index
+    deleted = index
   }
 
   // MARK: Room
@@ -95,7 +102,7 @@ struct StoreState: Sendable {
   /// How large a new segment must be for an extent of so many bytes.
   static func leastBytes(forExtent bytes: Int, records: Int) -> Int {
     SegmentHeader.bytes + DiskBuffer.roundUp(bytes)
-      + SegmentCheckpoint.bytes(entries: 2 * records + 2, kills: 0)
+      + SegmentCheckpoint.bytes(entries: 0, kills: 2 * records + 2)
   }
 
   /// Makes a segment the one that new records go to.
@@ -148,6 +155,7 @@ struct StoreState: Sendable {
     case .chunk:
       if let old = index[id] { release(old) }
       damaged.remove(id)
+      forgetDeletion(id)
       let length = header.record.chunk.length
       index.set(id, ChunkIndex.Entry(place: header.place, length: length))
       segments[header.place.segment]?.liveBytes += Segment.recordBytes(length: length)
@@ -168,6 +176,7 @@ struct StoreState: Sendable {
       segments[header.place.segment]?.kills.append(kill)
       segments[header.place.segment]?.killTargets[kill.place.segment, default: 0] += 1
       forgetGhost(kill)
+      rememberDeletion(kill, in: header.place.segment)
     }
   }
 
@@ -221,6 +230,52 @@ struct StoreState: Sendable {
     }
   }
 
+  // MARK: Deletions that are remembered
+
+  /// Remembers that a chunk was deleted, if the record says so and no record of it counts.
+  mutating func rememberDeletion(_ kill: RecordKill, in number: UInt32) {
+    guard kill.deletedAt > 0, segments[number] != nil, index[kill.id] == nil else { return }
+    forgetDeletion(kill.id)
+    deleted.set(
+      kill.id, ChunkIndex.Entry(place: RecordPlace(segment: number, unit: 0), length: 0))
+    let last = segments[number]?.deletions.last ?? 0
+    segments[number]?.deletions.count += 1
+    segments[number]?.deletions.last = max(last, kill.deletedAt)
+    guard deleted.count > limits.maxDeletions else { return }
+    let oldest = segments.values.filter { $0.deletions.count > 0 }.map(\.number).min()
+    if let oldest { forgetDeletions(in: oldest) }
+  }
+
+  /// Forgets deletions that are old enough.
+  mutating func expireDeletions(now: Int64) {
+    for segment in segments.values
+    where segment.deletions.count > 0 && segment.deletions.last < now - limits.deletionSeconds {
+      forgetDeletions(in: segment.number)
+    }
+  }
+
+  /// Whether this record of a segment is why a deletion is remembered.
+  func remembers(_ kill: RecordKill, in number: UInt32) -> Bool {
+    kill.deletedAt > 0 && deleted[kill.id]?.place.segment == number
+  }
+
+  private mutating func forgetDeletion(_ id: ChunkID) {
+    guard deleted.count > 0, let old = deleted[id] else { return }
+    deleted.remove(id)
+    segments[old.place.segment]?.deletions.count -= 1
+  }
+
+  private mutating func forgetDeletions(in number: UInt32) {
+    for part in 0..<deleted.partCount {
+      var ids: [ChunkID] = []
+      deleted.forEach(inPart: part) { id, entry in
+        if entry.place.segment == number { ids.append(id) }
+      }
+      for id in ids { deleted.remove(id) }
+    }
+    segments[number]?.deletions.count = 0
+  }
+
   // MARK: Upkeep
 
   /// A full segment that nobody writes to any more.
@@ -235,12 +290,26 @@ struct StoreState: Sendable {
   }
 
   /// Bytes of a segment that have to be written anew to be rid of it: its chunks, and what it says of
-  /// records that are still on disk.
+  /// records that are still on disk, or of chunks whose deletion is remembered.
   func keptBytes(of segment: Segment) -> Int {
-    segment.liveBytes
-      + segment.killTargets.reduce(0) { sum, target in
-        segments[target.key] == nil ? sum : sum + target.value * RecordHeader.deletionBytes
-      }
+    let kills = segment.killTargets.reduce(0) { sum, target in
+      target.key == segment.number || segments[target.key] == nil ? sum : sum + target.value
+    }
+    return segment.liveBytes + max(kills, segment.deletions.count) * RecordHeader.deletionBytes
+  }
+
+  /// What of a segment's kills has to be written anew before the segment goes.
+  func neededKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
+    kills.compactMap { kill in
+      if remembers(kill, in: number) { return kill }
+      return kill.place.segment != number && segments[kill.place.segment] != nil
+        ? kill.withoutDeletion : nil
+    }
+  }
+
+  /// What of a segment's kills its checkpoint has to say.
+  func checkpointKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
+    kills.filter { segments[$0.place.segment] != nil || remembers($0, in: number) }
   }
 
   /// The segment whose compaction gives most: one that failed; one of whose records a quarter or more
@@ -279,6 +348,7 @@ struct StoreState: Sendable {
 
   /// A segment's file is gone. With its room others may be compacted that could not be.
   mutating func forget(_ number: UInt32) {
+    if let segment = segments[number], segment.deletions.count > 0 { forgetDeletions(in: number) }
     segments[number] = nil
     for other in segments.keys { segments[other]?.stuckAt = nil }
   }
@@ -299,6 +369,17 @@ struct StoreState: Sendable {
       precondition(segment.extents >= 0 && segment.pins >= 0, "more ends than beginnings")
     }
     precondition(live.keys.allSatisfy { segments[$0] != nil }, "a chunk without a segment")
+    deleted.checkInvariants()
+    var remembered: [UInt32: Int] = [:]
+    for part in 0..<deleted.partCount {
+      deleted.forEach(inPart: part) { id, entry in
+        remembered[entry.place.segment, default: 0] += 1
+        precondition(index[id] == nil, "chunk \(id) is deleted and is not")
+      }
+    }
+    precondition(
+      segments.values.allSatisfy { $0.deletions.count == remembered[$0.number] ?? 0 }
+        && remembered.keys.allSatisfy { segments[$0] != nil }, "deletions are miscounted")
     precondition(
       damaged.allSatisfy { index[$0]?.isDamaged == true }, "a damaged chunk that is not")
     if let active { precondition(segments[active]?.phase == .active, "the active one is not") }

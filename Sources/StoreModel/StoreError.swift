@@ -8,6 +8,8 @@ public struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case invalidArgument
     /// No such name, chunk, upload or node.
     case notFound
+    /// It was there and was deleted.
+    case deleted
     /// Something else stands there already.
     case alreadyExists
     /// A condition of the request, or the other side's identity, does not hold.
@@ -27,7 +29,8 @@ public struct StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     public var mayRetry: Bool {
       switch self {
       case .resourceExhausted, .unavailable, .aborted: true
-      case .invalidArgument, .notFound, .alreadyExists, .preconditionFailed, .dataLoss, .internal:
+      case .invalidArgument, .notFound, .deleted, .alreadyExists, .preconditionFailed, .dataLoss,
+        .internal:
         false
       }
     }

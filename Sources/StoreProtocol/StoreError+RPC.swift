@@ -8,6 +8,7 @@ extension RPCError {
   /// The call's end that tells the caller of a failure of the store.
   public init(_ error: StoreError) {
     self.init(StatusCode(error.code), error.message, cause: error)
+    if error.code == .deleted { self = with(StoreError.deletedInfo) }
   }
 }
 
@@ -17,7 +18,7 @@ extension StatusCode {
     self =
       switch code {
       case .invalidArgument: .invalidArgument
-      case .notFound: .notFound
+      case .notFound, .deleted: .notFound
       case .alreadyExists: .alreadyExists
       case .preconditionFailed: .failedPrecondition
       case .dataLoss: .dataLoss
@@ -32,8 +33,12 @@ extension StatusCode {
 extension StoreError {
   /// What a failed call means to the store.
   public init(_ error: RPCError) {
-    self.init(Code(error.code), error.message)
+    let isDeleted = error.details(of: Google_Rpc_ErrorInfo.self).contains(StoreError.deletedInfo)
+    self.init(isDeleted ? .deleted : Code(error.code), error.message)
   }
+
+  /// The detail that tells NOT_FOUND of what was deleted from NOT_FOUND of what never was.
+  static let deletedInfo = Google_Rpc_ErrorInfo(reason: "DELETED", domain: "holdfast")
 }
 
 extension StoreError.Code {

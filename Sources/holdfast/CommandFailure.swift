@@ -99,7 +99,7 @@ extension ExitStatus {
   init(_ code: StoreError.Code) {
     switch code {
     case .invalidArgument: self = .usage
-    case .notFound: self = .noInput
+    case .notFound, .deleted: self = .noInput
     case .alreadyExists, .preconditionFailed: self = .cannotCreate
     case .dataLoss: self = .dataCorrupt
     case .resourceExhausted, .aborted: self = .tryAgain

@@ -129,11 +129,11 @@ struct ChunkStoreBasicsTests {
     let store = try await openStore(disk)
     try await store.store([1, 2, 3], upload: 1)
     try await store.delete(ChunkID(group: 7, upload: 1, index: 0))
-    #expect(await code { _ = try await store.load(upload: 1) } == .notFound)
+    #expect(await code { _ = try await store.load(upload: 1) } == .deleted)
     #expect(try await store.statistics().usedBytes == 0)
     disk.crash()
     let again = try await openStore(disk)
-    #expect(await code { _ = try await again.load(upload: 1) } == .notFound)
+    #expect(await code { _ = try await again.load(upload: 1) } == .deleted)
     try await again.store([4, 5], upload: 1)
     #expect(try await again.load(upload: 1) == [4, 5])
   }

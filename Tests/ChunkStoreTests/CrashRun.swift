@@ -111,7 +111,11 @@ struct CrashRun: Sendable, CustomStringConvertible {
   private func strike(_ disk: MemoryDisk, _ generator: inout SeededGenerator) {
     disk.capacityBytes = 64 << 20
     switch fault {
-    case .power, .error, .full: disk.crash { _ in generator.next(below: 2) == 0 }
+    case .power, .full: disk.crash { _ in generator.next(below: 2) == 0 }
+    case .error where generator.next(below: 2) == 0:
+      // What a failed sync left in the system's memory is seen by the next process, and lost later.
+      disk.restart()
+    case .error: disk.crash { _ in generator.next(below: 2) == 0 }
     case .process: disk.restart()
     case .rot:
       disk.restart()
@@ -237,6 +241,8 @@ final class CrashModel: Sendable {
     var maybe: [CrashContent?] = []
     /// Everything that ever was.
     var history: Set<CrashContent?> = [nil]
+    /// Whether the last thing that was acknowledged is its deletion.
+    var isDeleted = false
 
     var possible: [CrashContent?] { [content] + maybe }
   }
@@ -246,6 +252,8 @@ final class CrashModel: Sendable {
     var failure: String?
     /// Chunks that a flipped bit may still cost.
     var rotten = 0
+    /// Whether deletions may be forgotten: a flipped bit may have been in one.
+    var mayForget = false
     var damaged: Set<UInt64> = []
   }
 
@@ -255,7 +263,7 @@ final class CrashModel: Sendable {
   ///
   /// - Parameter rot: whether one chunk may be damaged.
   init(rot: Bool) {
-    state = Mutex(State(rotten: rot ? 1 : 0))
+    state = Mutex(State(rotten: rot ? 1 : 0, mayForget: rot))
   }
 
   /// The first promise that was broken.
@@ -298,7 +306,8 @@ final class CrashModel: Sendable {
     do {
       try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
       settle(upload, nil)
-    } catch let error as StoreError where error.code == .notFound {
+    } catch let error as StoreError where error.isAbsence {
+      checkAbsence(upload, error)
       observe(upload, nil)
     } catch {
       // Gone or not.
@@ -318,12 +327,27 @@ final class CrashModel: Sendable {
         return fail("upload \(upload) is said to be \(chunk)")
       }
       observe(upload, found, isFinal: isFinal)
-    } catch let error as StoreError where error.code == .notFound {
+    } catch let error as StoreError where error.isAbsence {
+      checkAbsence(upload, error)
       observe(upload, nil, isFinal: isFinal)
     } catch let error as StoreError where error.code == .dataLoss {
       spoil(upload, "is damaged: \(error)")
     } catch {
       // The disk is down.
+    }
+  }
+
+  /// What was deleted is said to be deleted, and what never was is not.
+  private func checkAbsence(_ upload: UInt64, _ error: StoreError) {
+    let (wasAsked, isDeleted, mayForget) = state.withLock { state in
+      let chunk = state.chunks[upload]
+      return (chunk?.history.count ?? 0 > 1, chunk?.isDeleted == true, state.mayForget)
+    }
+    if error.code == .notFound, isDeleted, !mayForget {
+      fail("upload \(upload) was deleted and is said to be missing")
+    }
+    if error.code == .deleted, !wasAsked {
+      fail("upload \(upload) never was and is said to be deleted")
     }
   }
 
@@ -344,6 +368,7 @@ final class CrashModel: Sendable {
     state.withLock { state in
       state.chunks[upload]?.content = content
       state.chunks[upload]?.maybe = []
+      state.chunks[upload]?.isDeleted = content == nil
       state.damaged.remove(upload)
     }
   }
@@ -381,4 +406,9 @@ final class CrashModel: Sendable {
       }
     }
   }
+}
+
+extension StoreError {
+  /// Whether it says that a chunk is not there.
+  var isAbsence: Bool { code == .notFound || code == .deleted }
 }

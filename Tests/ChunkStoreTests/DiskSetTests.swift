@@ -61,7 +61,7 @@ struct DiskSetTests {
     for upload in 31...60 as ClosedRange<UInt64> {
       #expect(try await again.load(upload: upload) == pattern(20_000, seed: upload))
     }
-    #expect(await code { _ = try await again.load(upload: 30) } == .notFound)
+    #expect(await code { _ = try await again.load(upload: 30) } == .deleted)
   }
 
   @Test("an empty disk that is added belongs to the same node and cluster")

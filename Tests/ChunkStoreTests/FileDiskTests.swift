@@ -41,7 +41,7 @@ struct FileDiskTests {
       #expect(statistics.chunks == 40)
       #expect(statistics.capacityBytes > 0)
       try await again.delete(ChunkID(group: 7, upload: 4, index: 0))
-      #expect(await code { _ = try await again.load(upload: 4) } == .notFound)
+      #expect(await code { _ = try await again.load(upload: 4) } == .deleted)
       await again.close()
     }
   }

@@ -193,6 +193,15 @@ struct NodeServerTests {
       #expect(
         await status { _ = try await cluster.client(0).deleteChunk(DeleteChunkRequest(id: id)) }
           == .notFound)
+      // Over the wire, too, what was deleted is something else than what never was.
+      for (upload, expected) in [(2, StoreError.Code.deleted), (9, .notFound)] {
+        do {
+          _ = try await cluster.get(UInt64(upload), from: 0)
+          Issue.record("chunk \(upload) is there")
+        } catch let error as RPCError {
+          #expect(error.code == .notFound && StoreError(error).code == expected)
+        }
+      }
       let uploads = try await cluster.client(0).listChunks(ListChunksRequest()) { reader in
         var uploads: [UInt64?] = []
         for try await page in reader { uploads += page.chunks.map { $0.header?.id?.upload } }

@@ -1091,8 +1091,8 @@ public enum NodeMethods {
   public static let putChunk = Method<PutChunkRequest, PutChunkResponse>(
     service: "holdfast.v1.Node", name: "PutChunk", kind: .clientStreaming, isIdempotent: true)
 
-  /// Sends a chunk's bytes, verified, from offset on. NOT_FOUND when it isn't here, DATA_LOSS when
-  /// it is here but damaged.
+  /// Sends a chunk's bytes, verified, from offset on. NOT_FOUND when it isn't here (with an ErrorInfo of
+  /// reason DELETED and domain holdfast, when it was deleted here), DATA_LOSS when it is here but damaged.
   public static let getChunk = Method<GetChunkRequest, GetChunkResponse>(
     service: "holdfast.v1.Node", name: "GetChunk", kind: .serverStreaming, isIdempotent: true)
 
@@ -1142,8 +1142,8 @@ public protocol NodeService: Service {
     _ requests: MessageReader<PutChunkRequest>, context: CallContext
   ) async throws -> PutChunkResponse
 
-  /// Sends a chunk's bytes, verified, from offset on. NOT_FOUND when it isn't here, DATA_LOSS when
-  /// it is here but damaged.
+  /// Sends a chunk's bytes, verified, from offset on. NOT_FOUND when it isn't here (with an ErrorInfo of
+  /// reason DELETED and domain holdfast, when it was deleted here), DATA_LOSS when it is here but damaged.
   func getChunk(
     _ request: GetChunkRequest, responses: MessageWriter<GetChunkResponse>, context: CallContext
   ) async throws
@@ -1233,8 +1233,8 @@ public struct NodeClient: Sendable {
     try await channel.clientStreaming(NodeMethods.putChunk, options: options, send)
   }
 
-  /// Sends a chunk's bytes, verified, from offset on. NOT_FOUND when it isn't here, DATA_LOSS when
-  /// it is here but damaged.
+  /// Sends a chunk's bytes, verified, from offset on. NOT_FOUND when it isn't here (with an ErrorInfo of
+  /// reason DELETED and domain holdfast, when it was deleted here), DATA_LOSS when it is here but damaged.
   public func getChunk<Result: Sendable>(
     _ request: GetChunkRequest, options: CallOptions = CallOptions(),
     _ receive: @Sendable (MessageReader<GetChunkResponse>) async throws -> Result
