@@ -12,6 +12,8 @@ package enum SegmentDump {
     case nothing(Range<Int>)
     /// The checkpoint at the end: how many entries and kills it has.
     case checkpoint(offset: Int, entries: Int, kills: Int)
+    /// There is no checkpoint: it is being written to, or was when the power went.
+    case open
     /// Something that is wrong.
     case problem(String)
   }
@@ -26,6 +28,8 @@ package enum SegmentDump {
     package var isDeletion: Bool
     /// The chunk; of a deletion the id alone is meant.
     package var chunk: ChunkRecord
+    /// When the chunk was deleted, in seconds since 1970; nil where no chunk was.
+    package var deletedAt: Int64?
     /// The record that it ends: segment and offset.
     package var ends: (segment: UInt32, offset: Int)?
     /// The number of the commit that made it durable.
@@ -69,7 +73,7 @@ package enum SegmentDump {
       }
     }
     guard let footer else {
-      body(.problem("it has no checkpoint: it is being written to, or was when the power went"))
+      body(.open)
       return
     }
     let lists = try await checkpoint(of: file, footer: footer)
@@ -99,6 +103,7 @@ extension SegmentDump.Record {
     self.init(
       offset: header.place.offset, bytes: header.recordBytes,
       isDeletion: header.kind == .deletion, chunk: header.record,
+      deletedAt: header.kill.flatMap { $0.deletedAt > 0 ? $0.deletedAt : nil },
       ends: header.superseded.map { ($0.segment, $0.offset) }, batch: header.batch,
       badBlocks: badBlocks)
   }

@@ -78,7 +78,7 @@ struct StoreDumpCommand: AsyncParsableCommand {
 
         holdfast store dump /var/lib/holdfast/node/segments/00000001.segment
 
-      Exit codes: 0 nothing is wrong, 65 a record is damaged, 66 no such file.
+      Exit codes: 0 nothing is wrong, 65 it is damaged or no segment, 66 no such file.
       """)
 
   @Argument(help: ArgumentHelp("The segment's file.", valueName: "segment"))
@@ -94,7 +94,11 @@ struct StoreDumpCommand: AsyncParsableCommand {
     let disk = try FileDisk(existing: directory.isEmpty ? "/" : directory)
     var isDamaged = false
     try await SegmentDump.run(name, on: disk) { item in
-      if case .record(let record) = item, !record.badBlocks.isEmpty { isDamaged = true }
+      switch item {
+      case .record(let record): isDamaged = isDamaged || !record.badBlocks.isEmpty
+      case .problem: isDamaged = true
+      case .segment, .nothing, .checkpoint, .open: break
+      }
       StandardOutput.shared.line(json ? Self.object(item).text : Self.line(item))
     }
     guard !isDamaged else { throw CommandFailure(.dataCorrupt, "") }
@@ -108,7 +112,8 @@ struct StoreDumpCommand: AsyncParsableCommand {
       let chunk = record.chunk.chunk
       let ends = record.ends.map { ", ends \($0.offset) of segment \($0.segment)" } ?? ""
       let head = "\(record.offset) +\(record.bytes) commit \(record.batch)"
-      guard !record.isDeletion else { return "\(head) deletion of \(chunk.id)\(ends)" }
+      if let time = record.deletedAt { return "\(head) deletion of \(chunk.id) at \(time)\(ends)" }
+      guard !record.isDeletion else { return "\(head) end of a record of \(chunk.id)\(ends)" }
       let state =
         record.badBlocks.isEmpty
         ? "" : " DAMAGED in blocks \(record.badBlocks.map(String.init).joined(separator: ", "))"
@@ -117,6 +122,7 @@ struct StoreDumpCommand: AsyncParsableCommand {
     case .nothing(let range): return "\(range.lowerBound) +\(range.count) nothing"
     case .checkpoint(let offset, let entries, let kills):
       return "\(offset) checkpoint of \(entries) chunks and \(kills) ended records"
+    case .open: return "no checkpoint: it is being written to, or was when the power went"
     case .problem(let what): return "problem: \(what)"
     }
   }
@@ -137,6 +143,7 @@ struct StoreDumpCommand: AsyncParsableCommand {
         "epoch": .number(chunk.epoch), "length": .number(UInt64(chunk.length)),
         "checksum": .string(hexadecimal(record.chunk.checksum)),
         "bucket": .string(chunk.name.bucket), "key": .string(chunk.name.key),
+        "deletedAt": record.deletedAt.map { .number(UInt64(clamping: $0)) } ?? .null,
         "endsSegment": record.ends.map { .number(UInt64($0.segment)) } ?? .null,
         "endsOffset": record.ends.map { .number(UInt64($0.offset)) } ?? .null,
         "damagedBlocks": .array(record.badBlocks.map { .number(UInt64($0)) }),
@@ -151,6 +158,7 @@ struct StoreDumpCommand: AsyncParsableCommand {
         "kind": .string("checkpoint"), "offset": .number(UInt64(offset)),
         "chunks": .number(UInt64(entries)), "ended": .number(UInt64(kills)),
       ])
+    case .open: return .of(["kind": .string("open")])
     case .problem(let what):
       return .of(["kind": .string("problem"), "message": .string(what)])
     }
