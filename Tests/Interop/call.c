@@ -109,6 +109,15 @@ static bool wait_for_credit(struct stream *stream, size_t wanted) {
   }
 }
 
+bool stream_has_room(const struct stream *stream, size_t length) {
+  const struct connection *connection = stream->connection;
+  uint64_t cost = length + FRAME_COST * (1 + length / connection->piece);
+  uint64_t window = connection->theirs.value[CALL_WINDOW] / 2;
+  if (cost > window) cost = window;
+  return stream->sent + cost <= stream->send_limit &&
+         connection->sent + cost <= connection->send_limit;
+}
+
 /* Bytes that one frame may carry now. */
 static size_t room_for_piece(const struct stream *stream, size_t meta_length) {
   const struct connection *connection = stream->connection;

@@ -97,6 +97,8 @@ struct stream *call_begin(struct connection *connection, const char *method,
                           size_t body, bool is_last);
 /* Sends a message whose last `body` bytes, when packed, are its body. False when the call is over. */
 bool stream_send(struct stream *stream, const ProtobufCMessage *message, size_t body, bool is_last);
+/* Whether there is credit for a message of so many bytes, or for half a window if that is less. */
+bool stream_has_room(const struct stream *stream, size_t length);
 /* The same for bytes that are packed already, right or wrong. */
 bool stream_send_bytes(struct stream *stream, const uint8_t *bytes, size_t length, size_t body,
                        bool is_last);

@@ -29,10 +29,14 @@ void run_check(const char *name, const char *address, check_function *function) 
              connection.error);
   }
   connection_close(&connection);
-  if (check.failure[0] == 0) {
-    printf("pass %s\n", name);
+  report_check(&check);
+}
+
+void report_check(const struct check *check) {
+  if (check->failure[0] == 0) {
+    printf("pass %s\n", check->name);
   } else {
-    printf("FAIL %s: %s\n", name, check.failure);
+    printf("FAIL %s: %s\n", check->name, check->failure);
     failed++;
   }
   fflush(stdout);

@@ -16,6 +16,8 @@ typedef void check_function(struct check *check);
 
 /* Runs a case on a connection of its own. */
 void run_check(const char *name, const char *address, check_function *function);
+/* Says how a case went. */
+void report_check(const struct check *check);
 /* How many failed so far. */
 int failed_checks(void);
 /* Notes why a case failed, the first time. */
@@ -45,6 +47,7 @@ void free_message(void *message);
 void node_checks(const char *address);
 void error_checks(const char *address);
 void wire_checks(const char *address, const char *method);
+void vector_checks(const char *address, const char *path);
 void directory_checks(const char *address);
 void register_check(const char *directory, const char *node);
 void drain_check(const char *address, const char *process);

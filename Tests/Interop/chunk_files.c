@@ -1,5 +1,6 @@
 #include "chunk_files.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,43 @@ uint8_t *read_chunk(const Holdfast__V1__ChunkId *id, uint32_t length) {
   if (bytes != NULL && found == length) return bytes;
   free(bytes);
   return NULL;
+}
+
+/* By group, then upload, then index. */
+static int compare_ids(const Holdfast__V1__ChunkId *a, const Holdfast__V1__ChunkId *b) {
+  if (a->group != b->group) return a->group < b->group ? -1 : 1;
+  if (a->upload != b->upload) return a->upload < b->upload ? -1 : 1;
+  return a->index < b->index ? -1 : a->index > b->index;
+}
+
+static int compare_chunks(const void *a, const void *b) {
+  Holdfast__V1__StatChunkResponse *const *one = a, *const *other = b;
+  return compare_ids((*one)->header->id, (*other)->header->id);
+}
+
+Holdfast__V1__StatChunkResponse **list_chunks(const Holdfast__V1__ChunkId *after, size_t *count) {
+  Holdfast__V1__StatChunkResponse **chunks = NULL;
+  *count = 0;
+  DIR *directory = opendir(chunk_directory);
+  if (directory == NULL) return NULL;
+  for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    Holdfast__V1__ChunkId id = HOLDFAST__V1__CHUNK_ID__INIT;
+    unsigned long long upload;
+    int end = 0;
+    if (sscanf(entry->d_name, "%u-%llu-%u.stat%n", &id.group, &upload, &id.index, &end) != 3 ||
+        end == 0 || entry->d_name[end] != 0) {
+      continue;
+    }
+    id.upload = upload;
+    if (after != NULL && compare_ids(&id, after) <= 0) continue;
+    Holdfast__V1__StatChunkResponse *stat = read_stat(&id);
+    if (stat == NULL) continue;
+    chunks = must_reallocate(chunks, (*count + 1) * sizeof *chunks);
+    chunks[(*count)++] = stat;
+  }
+  closedir(directory);
+  if (*count > 0) qsort(chunks, *count, sizeof *chunks, compare_chunks);
+  return chunks;
 }
 
 bool remove_chunk(const Holdfast__V1__ChunkId *id) {

@@ -14,6 +14,9 @@ bool write_chunk(const Holdfast__V1__ChunkHeader *header, uint32_t checksum, con
 Holdfast__V1__StatChunkResponse *read_stat(const Holdfast__V1__ChunkId *id);
 /* A chunk's bytes, to be freed; NULL when they can't be read. */
 uint8_t *read_chunk(const Holdfast__V1__ChunkId *id, uint32_t length);
+/* What is known of every chunk after `after` (NULL: of all), in the order of their ids; each is to be
+ * freed, and the array, too. */
+Holdfast__V1__StatChunkResponse **list_chunks(const Holdfast__V1__ChunkId *after, size_t *count);
 bool remove_chunk(const Holdfast__V1__ChunkId *id);
 
 #endif

@@ -124,16 +124,22 @@ static void take_piece(struct stream *stream, const struct frame *frame) {
     return;
   }
   size_t more = frame->message_length + frame->body_length;
+  if (stream->partial_message + frame->message_length > connection->ours.value[MAX_MESSAGE] ||
+      stream->partial_body + frame->body_length > connection->ours.value[MAX_BODY]) {
+    /* An error of this call alone: what still comes of the message is late. */
+    const char *why = "a message is larger than this side takes";
+    if (connection->is_client) {
+      connection_fail(connection, "%s", why);
+    } else {
+      stream_end(stream, 8, why, NULL, 0);
+    }
+    return;
+  }
   stream->partial = must_reallocate(stream->partial, stream->partial_length + more);
   if (more > 0) memcpy(stream->partial + stream->partial_length, frame->message, more);
   stream->partial_length += more;
   stream->partial_message += frame->message_length;
   stream->partial_body += frame->body_length;
-  if (stream->partial_message > connection->ours.value[MAX_MESSAGE] ||
-      stream->partial_body > connection->ours.value[MAX_BODY]) {
-    connection_fail(connection, "a message on stream %u is larger than we take", stream->id);
-    return;
-  }
   stream->place = frame->flags & FLAG_MORE_MESSAGE ? IN_MESSAGE
                   : frame->flags & FLAG_MORE_BODY  ? IN_BODY
                                                    : BETWEEN_MESSAGES;
@@ -159,6 +165,22 @@ static uint64_t count_open(const struct connection *connection) {
   return count;
 }
 
+/* Whether a call's metadata is what it may be: section 4. */
+static bool has_good_metadata(const Holdfast__Rpc__CallMeta *call) {
+  for (size_t i = 0; i < call->n_metadata; i++) {
+    const Holdfast__Rpc__MetadataEntry *entry = call->metadata[i];
+    size_t length = strlen(entry->key);
+    if (length == 0 || strspn(entry->key, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != length) {
+      return false;
+    }
+    if (length >= 4 && strcmp(entry->key + length - 4, "-bin") == 0) continue;
+    for (size_t at = 0; at < entry->value.len; at++) {
+      if (entry->value.data[at] < 0x20 || entry->value.data[at] > 0x7e) return false;
+    }
+  }
+  return true;
+}
+
 static void accept_call(struct connection *connection, const struct frame *frame) {
   if (frame->stream % 2 == 0 || frame->stream <= connection->last_stream) {
     connection_fail(connection, "stream id %u is even or doesn't rise", frame->stream);
@@ -179,7 +201,7 @@ static void accept_call(struct connection *connection, const struct frame *frame
   if (!charge(connection, stream, frame)) return;
   take_piece(stream, frame);
   stream->peer_done = frame->flags & FLAG_END_STREAM;
-  if (stream->call == NULL) {
+  if (stream->call == NULL || !has_good_metadata(stream->call)) {
     stream_end(stream, 13, "the call's meta can't be decoded", NULL, 0);
     return;
   }

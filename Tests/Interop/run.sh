@@ -116,9 +116,19 @@ done
 wait_for_nodes 3
 
 checks "C client, Swift node" "$client" node "$node"
+for vectors in calls errors; do
+  checks "Vectors ($vectors), Swift node" "$client" vectors "$node" Protos/vectors/$vectors.txt
+done
 checks "C client, Swift directory" "$client" directory "$directory"
 checks "C node, Swift directory" "$client" register "$directory" 127.0.0.1:9
 checks "C client, Swift node that stops" "$client" drain "$node" "$node_pid"
+
+mkdir "$work/c-chunks"
+start c-server "$server" "$work/c-chunks"
+checks "C client, C server" "$client" node "$address"
+for vectors in calls errors; do
+  checks "Vectors ($vectors), C server" "$client" vectors "$address" Protos/vectors/$vectors.txt
+done
 
 start python-node "$holdfast" node --data "$work/python-node" --directory "$directory"
 PYTHONPATH=$work/python PYTHONDONTWRITEBYTECODE=1 checks "Python client, Swift node" \

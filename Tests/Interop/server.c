@@ -43,6 +43,9 @@ static bool step(struct stream *stream) {
     stream_end(stream, 12, "there is no such method", NULL, 0);
     return true;
   }
+  /* The answer may be as long as the request. One whose client takes nothing waits by itself; the
+   * others go on. */
+  if (stream->first != NULL && !stream_has_room(stream, stream->first->length)) return false;
   struct message *message = stream_take(stream);
   if (message != NULL) {
     send_head(stream);
@@ -85,6 +88,7 @@ int main(int count, char **arguments) {
     fprintf(stderr, "can't listen\n");
     return 69;
   }
+  own_address = address;
   printf("listening at %s\n", address);
   fflush(stdout);
   signal(SIGCHLD, SIG_IGN);

@@ -7,6 +7,7 @@
 
 #include "chunk_files.h"
 #include "forward.h"
+#include "text.h"
 
 enum { BLOCK = 65536, PIECE = 4 * BLOCK, LARGEST_CHUNK = 64 << 20, MAX_FORWARDS = 8 };
 
@@ -18,6 +19,14 @@ enum code {
   DATA_LOSS = 15,
 };
 
+const char *own_address = "";
+
+/* A request; NULL when the bytes are none, or have a string that is no text. */
+static void *unpack(const ProtobufCMessageDescriptor *type, const struct message *message) {
+  if (!strings_are_text(type, message->bytes, message->length)) return NULL;
+  return protobuf_c_message_unpack(type, NULL, message->length, message->bytes);
+}
+
 /* A unary method's request, or NULL after the call was ended. */
 static void *only_request(struct stream *stream, const struct message *message,
                           const ProtobufCMessageDescriptor *type) {
@@ -25,7 +34,7 @@ static void *only_request(struct stream *stream, const struct message *message,
     stream_end(stream, INVALID_ARGUMENT, "more than one request", NULL, 0);
     return NULL;
   }
-  stream->state = protobuf_c_message_unpack(type, NULL, message->length, message->bytes);
+  stream->state = unpack(type, message);
   if (stream->state == NULL) {
     stream_end(stream, INVALID_ARGUMENT, "the request can't be decoded", NULL, 0);
   }
@@ -43,8 +52,7 @@ static void *request_of(struct stream *stream) {
 }
 
 static void echo_message(struct stream *stream, const struct message *message) {
-  Holdfast__V1__EchoRequest *request =
-      holdfast__v1__echo_request__unpack(NULL, message->length, message->bytes);
+  Holdfast__V1__EchoRequest *request = unpack(&holdfast__v1__echo_request__descriptor, message);
   if (request == NULL) {
     stream_end(stream, INVALID_ARGUMENT, "the request can't be decoded", NULL, 0);
     return;
@@ -93,7 +101,7 @@ static struct incoming *begin_chunk(Holdfast__V1__PutChunkRequest *request) {
 
 static void put_message(struct stream *stream, const struct message *message) {
   Holdfast__V1__PutChunkRequest *request =
-      holdfast__v1__put_chunk_request__unpack(NULL, message->length, message->bytes);
+      unpack(&holdfast__v1__put_chunk_request__descriptor, message);
   struct incoming *chunk = stream->state;
   bool is_first = chunk == NULL;
   if (request == NULL ||
@@ -258,12 +266,52 @@ static void delete_finished(struct stream *stream) {
   }
 }
 
+static void list_message(struct stream *stream, const struct message *message) {
+  only_request(stream, message, &holdfast__v1__list_chunks_request__descriptor);
+}
+
+static void list_finished(struct stream *stream) {
+  enum { CHUNKS_A_MESSAGE = 500 };
+  Holdfast__V1__ListChunksRequest *request = stream->over == 0 ? request_of(stream) : NULL;
+  if (request == NULL) return;
+  size_t count;
+  Holdfast__V1__StatChunkResponse **chunks = list_chunks(request->after, &count);
+  for (size_t at = 0; at < count && stream->over == 0; at += CHUNKS_A_MESSAGE) {
+    Holdfast__V1__ListChunksResponse page = HOLDFAST__V1__LIST_CHUNKS_RESPONSE__INIT;
+    page.chunks = chunks + at;
+    page.n_chunks = count - at < CHUNKS_A_MESSAGE ? count - at : CHUNKS_A_MESSAGE;
+    stream_send(stream, &page.base, 0, false);
+  }
+  for (size_t i = 0; i < count; i++) {
+    holdfast__v1__stat_chunk_response__free_unpacked(chunks[i], NULL);
+  }
+  free(chunks);
+  stream_end(stream, 0, NULL, NULL, 0);
+}
+
+static void status_message(struct stream *stream, const struct message *message) {
+  only_request(stream, message, &holdfast__v1__get_node_status_request__descriptor);
+}
+
+static void status_finished(struct stream *stream) {
+  if (stream->over != 0 || request_of(stream) == NULL) return;
+  Holdfast__V1__NodeDescription node = HOLDFAST__V1__NODE_DESCRIPTION__INIT;
+  node.id = C_NODE;
+  node.address = (char *)own_address;
+  Holdfast__V1__GetNodeStatusResponse response = HOLDFAST__V1__GET_NODE_STATUS_RESPONSE__INIT;
+  response.node = &node;
+  response.cluster = "a node in C by itself";
+  stream_end(stream, 0, NULL, &response.base, 0);
+}
+
 static const struct method methods[] = {
     {"/holdfast.v1.Node/Echo", echo_message, echo_finished, NULL},
     {"/holdfast.v1.Node/PutChunk", put_message, put_finished, put_forget},
     {"/holdfast.v1.Node/GetChunk", get_message, get_finished, forget_request},
     {"/holdfast.v1.Node/StatChunk", stat_message, stat_finished, forget_request},
     {"/holdfast.v1.Node/DeleteChunk", delete_message, delete_finished, forget_request},
+    {"/holdfast.v1.Node/ListChunks", list_message, list_finished, forget_request},
+    {"/holdfast.v1.Node/GetNodeStatus", status_message, status_finished, forget_request},
 };
 
 const struct method *find_method(const char *path) {

@@ -13,6 +13,9 @@ struct method {
   void (*forget)(struct stream *stream);
 };
 
+/* Where this server listens. */
+extern const char *own_address;
+
 /* The method with this path; NULL when there is none. */
 const struct method *find_method(const char *path);
 
