@@ -15,6 +15,10 @@ SWIFT_FLAGS ?=
 TESTS := TidyTests SchemaTests SchemaCodeGenTests StoreModelTests ChunkStoreTests MetadataStoreTests \
   RPCTests RPCNIOTests RPCTLSTests RPCServicesTests RPCObservabilityTests DirectoryServerTests NodeServerTests StoreClientTests SimulationTests \
   EndToEndTests
+# The tests' sanitizer: `thread`, `address` or none. What it builds stands beside the normal build, and what it
+# finds, in the tests or in a program that they start, is in files there, and fails.
+SANITIZE ?=
+SANITIZED := $(if $(SANITIZE),--sanitize=$(SANITIZE) --scratch-path .build/$(SANITIZE))
 # A program for use carries Swift's libraries within it, so that it runs where Swift isn't installed.
 # (lld links it in a moment, and without the warnings of older linkers.)
 RELEASE := -c release --static-swift-stdlib -Xswiftc -use-ld=lld
@@ -54,10 +58,12 @@ demo: build ## Stores real files on three nodes, kills one, reads everything bac
 	Tests/Demo/run .build/release/holdfast
 
 .PHONY: test
-test: setup ## Runs all tests; ONLY=RPCTests: one target's
-	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
+test: setup ## Runs all tests; ONLY=RPCTests: one target's, SANITIZE=thread or address: under that sanitizer
+	$(SWIFT) build --build-tests $(SANITIZED) $(SWIFT_FLAGS)
 	@for target in $(if $(ONLY),$(ONLY),$(TESTS)); do \
-	  echo "$$target"; $(SWIFT) test --skip-build --filter "^$$target\\."; \
+	  echo "$$target"; \
+	  $(if $(SANITIZE),Tests/Sanitizers/run $(SANITIZE)) \
+	    $(SWIFT) test --skip-build $(SANITIZED) --filter "^$$target\\."; \
 	done
 
 .PHONY: bench
