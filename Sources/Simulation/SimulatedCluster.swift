@@ -1,7 +1,7 @@
 internal import DirectoryServer
 internal import Logging
 internal import MetadataStore
-internal import RPC
+package import RPC
 internal import SeededExecution
 package import StoreClient
 internal import StoreModel
@@ -32,17 +32,23 @@ package final class SimulatedCluster: Sendable {
   package let world: Simulation.World
 
   private let plan: Plan
-  private let network = MemoryNetwork()
+  private let network: MemoryNetwork
   private let directory = Address("directory:1")
 
   /// A cluster of fresh disks.
   package init(world: Simulation.World, plan: Plan = Plan()) {
     self.world = world
     self.plan = plan
-    let network = network
+    let network = MemoryNetwork(time: world.time, random: world.random("network"))
+    self.network = network
     nodes = (0..<plan.nodes).map {
       SimulatedNode(number: $0 + 1, world: world, network: network)
     }
+  }
+
+  /// The network suffers these faults from now on.
+  package func setFaults(_ faults: MemoryFaults) {
+    network.setFaults(faults)
   }
 
   /// Runs the cluster while `body` uses it through a client, from when all nodes are up.

@@ -3,10 +3,20 @@ internal import Synchronization
 
 /// A connection inside the process: two ends that put bytes into each other's inbox.
 final class MemoryLink: Sendable {
+  /// Bytes on their way.
+  struct Parcel {
+    var bytes: ByteBuffer
+    /// When they arrive; nil: they have.
+    var due: Instant?
+  }
+
   /// What one end holds.
   struct End {
-    var inbox: [ByteBuffer] = []
+    var inbox: [Parcel] = []
+    /// Bytes that came or are under way, those that are lost among them.
     var inboxBytes = 0
+    /// When the last of them arrives.
+    var lastDue: Instant?
     var isReading = true
     var handler: (any ByteHandler)?
     /// This end has asked to close.
@@ -21,16 +31,27 @@ final class MemoryLink: Sendable {
   struct State {
     var ends = [End(), End()]
     var failure: RPCError?
+    var faults: MemoryFaults
+    /// Something was lost, so that nothing arrives any more.
+    var isBlackHole = false
   }
 
   /// Bytes in the other end's inbox: above `high` a connection isn't writable, below `low` it is again.
   static let waterMark = (low: 512 << 10, high: 2 << 20)
 
   private let names: [String]
-  fileprivate let state = Mutex(State())
+  let time: any TimeSource
+  private let random: any RandomSource
+  let state: Mutex<State>
 
-  init(client: String, server: String) {
+  init(
+    client: String, server: String, faults: MemoryFaults, time: any TimeSource,
+    random: any RandomSource
+  ) {
     names = [client, server]
+    self.time = time
+    self.random = random
+    state = Mutex(State(faults: faults))
   }
 
   /// The end that connected.
@@ -43,18 +64,54 @@ final class MemoryLink: Sendable {
 
   /// Ends it for both sides, and what is under way is lost.
   func cut() {
+    change { $0.cut() }
+  }
+
+  /// It suffers these faults from now on.
+  func suffer(_ faults: MemoryFaults) {
+    change { $0.faults = faults }
+  }
+
+  /// Puts bytes on their way to the end at `side`.
+  func send(_ bytes: [ByteBuffer], to side: Int) {
     change { state in
-      guard state.failure == nil else { return }
-      state.failure = RPCError(.unavailable, "the connection was cut")
-      for side in 0...1 {
-        state.ends[side].inbox = []
-        state.ends[side].inboxBytes = 0
+      guard state.failure == nil, !state.ends[0].isClosing, !state.ends[1].isClosing else { return }
+      var due: Instant?
+      switch state.faults.fate(random) {
+      case .cuts:
+        state.cut()
+        return
+      case .isLost: state.isBlackHole = true
+      case .arrives(let way): due = arrival(after: way, at: state.ends[side])
+      }
+      state.ends[side].lastDue = due
+      for buffer in bytes where buffer.readableBytes > 0 {
+        state.ends[side].inboxBytes += buffer.readableBytes
+        if !state.isBlackHole { state.ends[side].inbox.append(Parcel(bytes: buffer, due: due)) }
       }
     }
   }
 
+  /// The end at `side` wants to close: the other one hears of it when it has all that was sent.
+  func close(_ side: Int) {
+    change { state in
+      guard !state.ends[side].isClosing else { return }
+      state.ends[side].isClosing = true
+      let way = state.faults.way(random)
+      state.ends[1 - side].lastDue = arrival(after: way, at: state.ends[1 - side])
+      if state.faults.isSilent { state.isBlackHole = true }
+    }
+  }
+
+  /// When something arrives that is sent now, not before what was sent before; nil: at once.
+  private func arrival(after way: Duration, at end: End) -> Instant? {
+    guard way > .zero || end.lastDue != nil else { return nil }
+    let due = time.now.advanced(by: way)
+    return end.lastDue.map { max($0, due) } ?? due
+  }
+
   /// Changes the state and wakes both ends.
-  fileprivate func change(_ change: (inout State) -> Void) {
+  func change(_ change: (inout State) -> Void) {
     let runners = state.withLock { state in
       change(&state)
       let runners = state.ends.map(\.runner)
@@ -65,114 +122,13 @@ final class MemoryLink: Sendable {
   }
 }
 
-/// One end of a connection inside the process.
-final class MemoryConnection: ByteConnection {
-  private let link: MemoryLink
-  private let side: Int
-  let peer: String
-
-  /// What there is to tell the handler.
-  private enum Step {
-    case deliver(any ByteHandler, [ByteBuffer])
-    case writability(any ByteHandler, Bool)
-    case close(any ByteHandler, RPCError?)
-    case wait
-  }
-
-  init(link: MemoryLink, side: Int, peer: String) {
-    self.link = link
-    self.side = side
-    self.peer = peer
-  }
-
-  var executor: (any TaskExecutor)? { nil }
-
-  func start(_ handler: any ByteHandler) {
-    link.change { state in state.ends[side].handler = handler }
-  }
-
-  func write(_ bytes: [ByteBuffer]) {
-    link.change { state in
-      let other = 1 - side
-      guard state.failure == nil, !state.ends[side].isClosing, !state.ends[other].isClosing else {
-        return
-      }
-      for buffer in bytes where buffer.readableBytes > 0 {
-        state.ends[other].inbox.append(buffer)
-        state.ends[other].inboxBytes += buffer.readableBytes
-      }
-    }
-  }
-
-  func setReading(_ reading: Bool) {
-    link.change { state in state.ends[side].isReading = reading }
-  }
-
-  func close() {
-    link.change { state in state.ends[side].isClosing = true }
-  }
-
-  func run() async {
-    await withTaskCancellationHandler {
-      while true {
-        switch link.state.withLock({ next(&$0) }) {
-        case .deliver(let handler, let buffers):
-          for buffer in buffers { handler.received(buffer) }
-          handler.receivedAll()
-          // The sender may have room again.
-          link.change { _ in }
-        case .writability(let handler, let isWritable): handler.writabilityChanged(isWritable)
-        case .close(let handler, let error):
-          handler.closed(error)
-          return
-        case .wait: await wait()
-        }
-      }
-    } onCancel: {
-      link.cut()
-    }
-  }
-
-  private func next(_ state: inout MemoryLink.State) -> Step {
-    let other = state.ends[1 - side]
-    var end = state.ends[side]
-    defer { state.ends[side] = end }
-    let isGone = state.failure != nil || end.isClosing
-    guard let handler = end.handler else { return .wait }
-    if isGone || other.isClosing && end.inbox.isEmpty {
-      end.isOver = true
-      end.isClosing = true
-      end.inbox = []
-      end.handler = nil
-      return .close(handler, state.failure)
-    }
-    let isWritable =
-      end.isWritable
-      ? other.inboxBytes <= MemoryLink.waterMark.high
-      : other.inboxBytes < MemoryLink.waterMark.low
-    if isWritable != end.isWritable {
-      end.isWritable = isWritable
-      return .writability(handler, isWritable)
-    }
-    // As on a socket: what came before the other end's close comes in, asked for or not.
-    guard end.isReading || other.isClosing, !end.inbox.isEmpty else { return .wait }
-    let buffers = end.inbox
-    end.inbox = []
-    end.inboxBytes = 0
-    return .deliver(handler, buffers)
-  }
-
-  private func wait() async {
-    await withUnsafeContinuation { continuation in
-      let isBusy = link.state.withLock { state in
-        var copy = state
-        if case .wait = next(&copy) {
-          state.ends[side].runner = continuation
-          return false
-        }
-        return true
-      }
-      if isBusy { continuation.resume() }
+extension MemoryLink.State {
+  mutating func cut() {
+    guard failure == nil else { return }
+    failure = RPCError(.unavailable, "the connection was cut")
+    for side in 0...1 {
+      ends[side].inbox = []
+      ends[side].inboxBytes = 0
     }
   }
 }

@@ -1,27 +1,57 @@
 internal import Synchronization
 
 /// The hosts and addresses that memory transports connect, with the faults they suffer.
+///
+/// What takes time takes it by the network's time source, and what happens at random by its randomness:
+/// under a simulation's own, two runs suffer the same.
 public final class MemoryNetwork: Sendable {
-  private struct Link {
+  fileprivate struct Link {
     var link: MemoryLink
     var from: String
     var to: String
     var address: Address
   }
 
-  private struct State {
+  fileprivate struct State {
     var listeners: [Address: MemoryListener] = [:]
     var unreachable: Set<Address> = []
+    /// What is suffered everywhere, and at addresses with faults of their own.
+    var faults = MemoryFaults()
+    var faultsByAddress: [Address: MemoryFaults] = [:]
     /// In the order in which they were made.
     var links: [Link] = []
     var lastPort = 0
     var linkCount = 0
   }
 
+  private let time: any TimeSource
+  private let random: any RandomSource
   private let state = Mutex(State())
 
-  /// No hosts yet.
-  public init() {}
+  /// No hosts yet, and no faults.
+  public init(
+    time: any TimeSource = SystemTimeSource(), random: any RandomSource = SystemRandomSource()
+  ) {
+    self.time = time
+    self.random = random
+  }
+
+  /// What connections to the listener at `address` suffer from now on, both ways; nil: those to all
+  /// listeners that have no faults of their own.
+  public func setFaults(_ faults: MemoryFaults, at address: Address? = nil) {
+    let hit = state.withLock { state in
+      if let address {
+        state.faultsByAddress[address] = faults
+      } else {
+        state.faults = faults
+      }
+      let own = state.faultsByAddress
+      return state.links.filter { link in
+        address.map { $0 == link.address } ?? (own[link.address] == nil)
+      }
+    }
+    for link in hit { link.link.suffer(faults) }
+  }
 
   /// Cuts every connection to the listener at `address`, once.
   public func cut(_ address: Address) {
@@ -61,10 +91,24 @@ public final class MemoryNetwork: Sendable {
     for link in hit { link.link.cut() }
   }
 
-  func connect(from host: String, to address: Address) throws(RPCError) -> any ByteConnection {
+  /// Connects; takes the time of a way there and back, and waits while nobody answers.
+  ///
+  /// - Throws: `RPCError`, or `CancellationError` when the task is cancelled meanwhile.
+  func connect(from host: String, to address: Address) async throws -> any ByteConnection {
+    while true {
+      let faults = state.withLock { $0.faults(at: address) }
+      let wait = faults.isSilent ? Self.retryInterval : faults.way(random) + faults.way(random)
+      if wait > .zero { try await time.sleep(until: time.now.advanced(by: wait)) }
+      if !faults.isSilent { return try link(from: host, to: address) }
+    }
+  }
+
+  private func link(from host: String, to address: Address) throws(RPCError) -> any ByteConnection {
     let (listener, link) = state.withLock { state -> (MemoryListener?, MemoryLink) in
       state.linkCount += 1
-      let link = MemoryLink(client: "\(host)#\(state.linkCount)", server: address.description)
+      let link = MemoryLink(
+        client: "\(host)#\(state.linkCount)", server: address.description,
+        faults: state.faults(at: address), time: time, random: random)
       guard !state.unreachable.contains(address), let listener = state.listeners[address] else {
         return (nil, link)
       }
@@ -77,6 +121,9 @@ public final class MemoryNetwork: Sendable {
     }
     return link.client
   }
+
+  /// How long until one who connects and isn't answered tries again.
+  private static let retryInterval: Duration = .seconds(1)
 
   func listen(host: String, on address: Address) throws(RPCError) -> any ByteListener {
     let listener = state.withLock { state -> MemoryListener? in
@@ -101,6 +148,13 @@ public final class MemoryNetwork: Sendable {
       guard state.listeners[listener.address] === listener else { return }
       state.listeners[listener.address] = nil
     }
+  }
+}
+
+extension MemoryNetwork.State {
+  /// What connections to a listener suffer.
+  fileprivate func faults(at address: Address) -> MemoryFaults {
+    faultsByAddress[address] ?? faults
   }
 }
 

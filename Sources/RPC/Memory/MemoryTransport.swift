@@ -18,7 +18,7 @@ public struct MemoryTransport: Transport {
   /// - Throws: `RPCError`, `unavailable` when nobody listens there or it can't be reached.
   public func connect(to address: Address) async throws -> any ByteConnection {
     try Task.checkCancellation()
-    return try network.connect(from: host, to: address)
+    return try await network.connect(from: host, to: address)
   }
 
   /// Listens; any text is an address, and a last part `:0` is given a number.
