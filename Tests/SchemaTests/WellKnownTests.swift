@@ -60,6 +60,13 @@ struct WellKnownTests {
     #expect(throws: SchemaError.self) {
       try Google_Protobuf_FieldMask(paths: ["a__b"]).jsonString()
     }
+    for path in ["", "a,b", "a,\u{301}b", "_á"] {
+      #expect(throws: SchemaError.self) {
+        try Google_Protobuf_FieldMask(paths: [path]).jsonString()
+      }
+    }
+    // Only ASCII letters have two cases.
+    try roundTrip(Google_Protobuf_FieldMask(paths: ["Ѽa", "ÁÉ"]), #""Ѽa,ÁÉ""#)
     try roundTrip(Google_Protobuf_Int64Value(value: 5), #""5""#)
     try roundTrip(Google_Protobuf_BoolValue(value: false), "false")
   }
