@@ -19,6 +19,9 @@ TESTS := TidyTests SchemaTests SchemaCodeGenTests StoreModelTests ChunkStoreTest
 # finds, in the tests or in a program that they start, is in files there, and fails.
 SANITIZE ?=
 SANITIZED := $(if $(SANITIZE),--sanitize=$(SANITIZE) --scratch-path .build/$(SANITIZE))
+# Fuzz targets, one after another, and how many seconds each runs.
+FUZZERS := FuzzConnection FuzzDecoder FuzzFrames FuzzJSON FuzzSegments
+SECONDS ?= 60
 # A program for use carries Swift's libraries within it, so that it runs where Swift isn't installed.
 # (lld links it in a moment, and without the warnings of older linkers.)
 RELEASE := -c release --static-swift-stdlib -Xswiftc -use-ld=lld
@@ -65,6 +68,10 @@ test: setup ## Runs all tests; ONLY=RPCTests: one target's, SANITIZE=thread or a
 	  $(if $(SANITIZE),Tests/Sanitizers/run $(SANITIZE)) \
 	    $(SWIFT) test --skip-build $(SANITIZED) --filter "^$$target\\."; \
 	done
+
+.PHONY: fuzz
+fuzz: setup ## Runs the fuzzers, 60 s each; ONLY=FuzzFrames: one of them, SECONDS=600: so long
+	Tests/Fuzz/run "$(SWIFT)" $(SECONDS) $(if $(ONLY),$(ONLY),$(FUZZERS))
 
 .PHONY: bench
 bench: build ## Measures it beside C programs on this machine; ONLY=rpc: a part, JSON=FILE: a line a figure

@@ -68,6 +68,7 @@ let package = Package(
     // For the nested package Tests/Fuzz alone.
     .library(name: "_TestSchemas", targets: ["TestSchemas"]),
     .library(name: "_SegmentFuzzing", targets: ["SegmentFuzzing"]),
+    .library(name: "_RPCFuzzing", targets: ["RPCFuzzing"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -181,7 +182,12 @@ let package = Package(
     .target(
       name: "RPCTestSuite", dependencies: ["RPC", "Schema", "StoreProtocol", nioCore],
       path: "Tests/RPCTestSuite", swiftSettings: strict),
-    tests("RPCTests", ["RPC", "RPCTestSuite", "Schema", "StoreProtocol", nioCore]),
+    .target(
+      name: "RPCFuzzing", dependencies: ["RPC", "Schema", "StoreProtocol", nioCore],
+      path: "Tests/RPCFuzzing", swiftSettings: strict),
+    tests(
+      "RPCTests",
+      ["RPC", "RPCFuzzing", "RPCTestSuite", "Schema", "SeededExecution", "StoreProtocol", nioCore]),
     tests(
       "RPCNIOTests",
       ["RPC", "RPCNIO", "RPCTestSuite", "Schema", "StoreProtocol", nioCore, nioPosix]),

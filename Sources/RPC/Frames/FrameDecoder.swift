@@ -32,7 +32,7 @@ struct FrameDecoder {
   /// What came in and wasn't looked at.
   private var input = ByteBuffer()
   /// The beginning of a preface, header or parts that came in pieces, while `wanted` bytes aren't whole.
-  private var gathered: ByteBuffer?
+  private(set) var gathered: ByteBuffer?
 
   /// Expects a preface, then frames within `settings`, which are those of this side.
   init(settings: PeerSettings) {
