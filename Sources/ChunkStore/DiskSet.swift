@@ -238,7 +238,9 @@ package final class DiskSet: ChunkStore {
   package func damagedChunks(limit: Int) async -> [ChunkID] {
     var ids: [ChunkID] = []
     for disk in disks where ids.count < limit {
+      // One that another disk has whole needs nobody's help.
       ids += await disk.store.damagedChunks(limit: limit - ids.count)
+        .filter { id in !disks.contains { $0.store.holdsWhole(id) } }
     }
     return ids
   }
@@ -348,6 +350,11 @@ extension SegmentStore {
   /// Whether a chunk is here, damaged or not.
   func holds(_ id: ChunkID) -> Bool {
     shell.withLock { $0.state.index[id] != nil }
+  }
+
+  /// Whether a chunk is here and not known to be damaged.
+  func holdsWhole(_ id: ChunkID) -> Bool {
+    shell.withLock { $0.state.index[id]?.isDamaged == false }
   }
 
   /// Whether it remembers that a chunk was deleted.

@@ -130,6 +130,16 @@ struct DiskSetTests {
     }
     #expect((1...4).contains(failures))
     await set.drain()
+    // What is damaged there is whole on the other disk, from where it is read.
+    for file in disks[0].files where file.hasSuffix(".segment") {
+      disks[0].corrupt(file) { bytes in
+        for place in stride(from: 4_096, to: bytes.count, by: 512) { bytes[place] ^= 1 }
+      }
+    }
+    for upload in 1...20 as ClosedRange<UInt64> {
+      #expect(try await set.load(upload: upload) == pattern(9_000, seed: upload))
+    }
+    #expect(await set.damagedChunks(limit: 100).isEmpty)
     disks[0].injectFaults { _ in StoreError(.internal, "the disk is gone") }
     for upload in 1...20 as ClosedRange<UInt64> {
       #expect(try await set.load(upload: upload) == pattern(9_000, seed: upload))
