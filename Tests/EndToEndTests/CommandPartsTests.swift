@@ -79,8 +79,9 @@ import Testing
   @Test("each kind of failure has its exit code, and the worst of several counts")
   func exitCodes() {
     let codes: [StoreError.Code: Int32] = [
-      .invalidArgument: 64, .notFound: 66, .alreadyExists: 73, .preconditionFailed: 73,
-      .dataLoss: 65, .resourceExhausted: 75, .unavailable: 69, .aborted: 75, .internal: 1,
+      .invalidArgument: 64, .notFound: 66, .deleted: 66, .alreadyExists: 73,
+      .preconditionFailed: 73, .dataLoss: 65, .resourceExhausted: 75, .unavailable: 69,
+      .aborted: 75, .internal: 1,
     ]
     for code in StoreError.Code.allCases {
       #expect(ExitStatus(code).rawValue == codes[code])

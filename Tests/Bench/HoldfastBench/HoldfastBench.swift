@@ -5,7 +5,8 @@ import Foundation
 ///
 /// `ONLY=rpc` runs the figures whose names begin so; `JSON=FILE` writes a JSON object a line;
 /// `HOLDFAST=PATH` is the command whose servers the file figures use; `DATA=DIR` holds their data;
-/// `SCALE=10000000` is how many chunks `store.scale` goes up to.
+/// `SCALE=10000000` is how many chunks `store.scale` goes up to; `SOAK=10000000` how many calls `rpc.soak`
+/// makes, which else isn't run.
 @main
 struct HoldfastBench {
   static func main() async {
@@ -14,6 +15,7 @@ struct HoldfastBench {
       var report = try Report(only: environment["ONLY"] ?? "", jsonPath: environment["JSON"])
       try await AdapterBench.run(&report)
       try await RPCBench.run(&report)
+      try await SoakBench.run(report, calls: environment["SOAK"].flatMap { Int($0) } ?? 0)
       try await StoreBench.run(
         &report,
         below: environment["DATA"].map { URL(filePath: $0) }

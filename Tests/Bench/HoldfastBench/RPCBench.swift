@@ -27,7 +27,7 @@ enum RPCBench {
     Shape(name: "rpc.unary.8x8", connections: 8, inFlight: 8),
   ]
 
-  /// `rpc.unary.*` and `rpc.body.1MiB`.
+  /// `rpc.unary.*`, `rpc.stream` and `rpc.body.1MiB`.
   static func run(_ report: inout Report) async throws {
     guard report.wantsAny(of: "rpc.") else { return }
     let serverTransport = NIOTransport(loops: 1)
@@ -47,6 +47,9 @@ enum RPCBench {
       let address = try await server.listeningAddress
       for shape in shapes where report.wants(shape.name) {
         report.add(try await unary(shape, pool, address, clientTransport.executors[0]))
+      }
+      if report.wants("rpc.stream") {
+        report.add(try await stream(pool, address, clientTransport.executors[0]))
       }
       if report.wants("rpc.body.1MiB") {
         report.add(try await body(pool, address, clientTransport.executors[0]))
@@ -118,6 +121,32 @@ enum RPCBench {
     return latencies
   }
 
+  /// Small messages one way in one call.
+  private static func stream(
+    _ pool: ChannelPool, _ address: Address, _ executor: any TaskExecutor
+  ) async throws -> Figure {
+    let client = BenchClient(pool.channel(to: address))
+    var rates: [Double] = []
+    var bare: [Double] = []
+    var cpu: [Double] = []
+    _ = try await pour(client, executor, bytes: payloadBytes, seconds: 0.3)
+    for _ in 0..<repetitions {
+      bare.append(try yardstick("c.pingpong.64", yardstick_pingpong(64, secondsEach)))
+      let cpuBefore = yardstick_cpu_seconds()
+      var messages = 0.0
+      let elapsed = try await seconds {
+        messages =
+          try await pour(client, executor, bytes: payloadBytes, seconds: secondsEach)
+          / Double(payloadBytes)
+      }
+      rates.append(messages / elapsed)
+      cpu.append((yardstick_cpu_seconds() - cpuBefore) / messages * 1e6)
+    }
+    return Figure(
+      name: "rpc.stream", value: median(rates), unit: "msgs/s", against: "c.pingpong.64",
+      yardstick: median(bare), notes: "CPU \(threeDigits(median(cpu))) us a message")
+  }
+
   private static func body(
     _ pool: ChannelPool, _ address: Address, _ executor: any TaskExecutor
   ) async throws -> Figure {
@@ -125,13 +154,13 @@ enum RPCBench {
     var rates: [Double] = []
     var bare: [Double] = []
     var cpu: [Double] = []
-    _ = try await pour(client, executor, seconds: 0.3)
+    _ = try await pour(client, executor, bytes: bodyBytes, seconds: 0.3)
     for _ in 0..<repetitions {
       bare.append(try yardstick("c.copy.1MiB", yardstick_copy(bodyBytes, secondsEach)) / 1e6)
       let cpuBefore = yardstick_cpu_seconds()
       var bytes = 0.0
       let elapsed = try await seconds {
-        bytes = try await pour(client, executor, seconds: secondsEach)
+        bytes = try await pour(client, executor, bytes: bodyBytes, seconds: secondsEach)
       }
       rates.append(bytes / elapsed / 1e6)
       cpu.append((yardstick_cpu_seconds() - cpuBefore) / bytes * 1e9)
@@ -142,10 +171,10 @@ enum RPCBench {
   }
 
   private static func pour(
-    _ client: BenchClient, _ executor: any TaskExecutor, seconds: Double
+    _ client: BenchClient, _ executor: any TaskExecutor, bytes: Int, seconds: Double
   ) async throws -> Double {
     let end = time.now.advanced(by: .seconds(seconds))
-    let piece = Body(ByteBuffer(repeating: 0x5a, count: bodyBytes))
+    let piece = Body(ByteBuffer(repeating: 0x5a, count: bytes))
     return try await withTaskExecutorPreference(executor) {
       let response = try await client.pour { requests in
         while time.now < end {
