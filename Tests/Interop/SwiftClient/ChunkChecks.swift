@@ -31,7 +31,8 @@ enum ChunkChecks {
     },
     Check(name: "swift client: an unknown method") { node in
       try await expectError(.unimplemented) {
-        try await node.getNodeStatus(GetNodeStatusRequest())
+        // A node is no Directory.
+        try await DirectoryClient(node.channel).getStatus(GetStatusRequest())
       }
     },
   ]
