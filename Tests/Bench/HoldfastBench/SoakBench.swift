@@ -25,9 +25,11 @@ enum SoakBench {
     try await withThrowingTaskGroup(of: Void.self) { [report] group in
       group.addTask { try await server.run() }
       let address = try await server.listeningAddress
+      // One for all rounds: a transport's threads live as long as the process.
+      let transport = NIOTransport(loops: 1)
       var cancelled = 0
       for round in 1...rounds {
-        cancelled += try await connectAndCall(address)
+        cancelled += try await connectAndCall(address, over: transport)
         guard round % max(rounds / 10, 1) == 0 else { continue }
         let columns = [
           "\(round * callsARound)".paddedLeft(to: 11), "\(cancelled)".paddedLeft(to: 9),
@@ -43,9 +45,10 @@ enum SoakBench {
   /// Connects, makes a round's calls and a stream, and disconnects.
   ///
   /// - Returns: how many calls were cancelled.
-  private static func connectAndCall(_ address: Address) async throws -> Int {
-    let transport = NIOTransport(loops: 1)
-    return try await withChannel(
+  private static func connectAndCall(
+    _ address: Address, over transport: NIOTransport
+  ) async throws -> Int {
+    try await withChannel(
       to: address, transport: transport, time: time, random: SystemRandomSource()
     ) { channel in
       let client = BenchClient(channel)
