@@ -118,7 +118,7 @@ let package = Package(
     room("Checksum", ["CISAL", nioCore]),
     .target(name: "CDisk"),
     room("SeededExecution", []),
-    room("ChunkStore", ["StoreModel", "Checksum", "CDisk", nioCore]),
+    room("ChunkStore", ["StoreModel", "Checksum", "CDisk", nioCore], exclude: ["FORMAT.md"]),
     room("MetadataStore", ["StoreModel", grdb]),
     room(
       "DirectoryServer", ["StoreProtocol", "StoreModel", "MetadataStore", "RPC", "Schema", logging]),

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Runs Swift tasks on one event loop's thread, and gathers what its connections are asked to do.
 ///
-/// A *turn* runs the jobs that are queued, then lets every connection that was asked for something
-/// (bytes to send, reading on or off, close) do it: so what many tasks write leaves in one system call.
+/// A *turn* runs the jobs that are queued, and after each lets every connection that it asked for something
+/// (bytes to send, reading on or off, close) do it: what a connection writes it has gathered from many tasks.
 /// A turn is taken when a connection has handed over all that came in together, and otherwise as a task
 /// of the loop. Nothing that a connection calls is ever called from inside a request to it, so callers
 /// may hold locks.
@@ -104,11 +104,10 @@ final class LoopExecutor: TaskExecutor, @unchecked Sendable {
     guard !isInTurn else { return }
     isInTurn = true
     var jobsLeft = Self.jobsPerTurn
-    while jobsLeft > 0, !(jobs.isEmpty && connections.isEmpty) {
-      while jobsLeft > 0, let job = jobs.popFirst() {
-        job.runSynchronously(on: asUnownedTaskExecutor())
-        jobsLeft -= 1
-      }
+    attendToConnections()
+    while jobsLeft > 0, let job = jobs.popFirst() {
+      job.runSynchronously(on: asUnownedTaskExecutor())
+      jobsLeft -= 1
       attendToConnections()
     }
     isInTurn = false

@@ -169,7 +169,7 @@ private struct Peer {
 
   /// Takes in more bytes; false when there are none because the connection was closed.
   mutating func more() async throws -> Bool {
-    guard let piece = try? await bytes.next() else { return false }
+    guard let piece = try? await bytes.next(isolation: #isolation) else { return false }
     received.writeImmutableBuffer(piece)
     return true
   }

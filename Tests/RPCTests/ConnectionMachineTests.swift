@@ -179,7 +179,7 @@ struct ConnectionMachineTests {
         .goAway(CallEnding(), notBegun: [5])
       ])
     expect(!client.machine.canOpenCall)
-    expect(Array(client.machine.calls.keys) == [3])
+    expect(Array(client.machine.calls.ids) == [3])
   }
 
   @Test("answers pings, and ends a peer that sends too many")

@@ -25,6 +25,29 @@ extension Connection {
     }
   }
 
+  /// Takes the only message of a side that sends one, and sees that none follows.
+  ///
+  /// - Throws: how the call failed; an error of `code` when there is none or more than one.
+  func takeOnly(_ call: Call, _ code: StatusCode) async throws(RPCError) -> InboundMessage {
+    // What mostly came, all of it in one frame, is taken at once.
+    let whole = enter { state, wakeups -> InboundMessage? in
+      guard call.isInboundEnded, call.ending == nil, call.inbound.count == 1,
+        let message = call.inbound.popFirst()
+      else { return nil }
+      state.machine.consumed(call.id, cost: message.cost)
+      if state.machine.hasWindows { wantFlush(&state, &wakeups) }
+      return message
+    }
+    if let whole { return whole }
+    guard let message = try await take(call) else {
+      throw RPCError(code, "\(call.path): a message is missing")
+    }
+    guard try await take(call) == nil else {
+      throw RPCError(code, "\(call.path): more than one message")
+    }
+    return message
+  }
+
   /// Sends a message of a call; returns when the connection has taken all of it.
   func write<Content: Message>(_ content: Content, _ call: Call) async throws {
     let isWritten = try enter { state, wakeups in
@@ -142,14 +165,14 @@ extension Connection {
       try await waitForPlace(call)
     }
     do throws(RPCError) {
-      while !enter({ _, _ in call.isOver }) {
+      while true {
         try await wait(for: call, .reader) { $0.isOver }
+        if let outcome: UnaryResponse<Response> = try outcome(of: call) { return outcome }
       }
     } catch {
       abandon(call, error)
       throw error
     }
-    return try outcome(of: call)
   }
 
   /// Opens a call of any kind, with its metadata alone.
@@ -270,19 +293,25 @@ extension Connection {
     abandon(call, RPCError(.cancelled, "the request wasn't sent"), &state, &wakeups)
   }
 
-  private func outcome<Response: Message>(of call: Call) throws -> UnaryResponse<Response> {
-    let (messages, error) = enter { state, wakeups in
-      let messages = Array(call.inbound)
+  /// How a unary call ended; nil while it hasn't.
+  private func outcome<Response: Message>(
+    of call: Call
+  ) throws(RPCError) -> UnaryResponse<Response>? {
+    let (isOver, message, count, error) = enter { state, wakeups in
+      guard call.isOver else { return (false, nil as InboundMessage?, 0, nil as RPCError?) }
+      let message = call.inbound.first
+      let count = call.inbound.count
       dropInbound(of: call, &state)
       if state.machine.hasWindows { wantFlush(&state, &wakeups) }
-      return (messages, call.ending)
+      return (true, message, count, call.ending)
     }
+    guard isOver else { return nil }
     if let error { throw error }
-    guard messages.count == 1 else {
-      throw RPCError(.internal, "\(peer) gave \(messages.count) responses to \(call.path)")
+    guard let message, count == 1 else {
+      throw RPCError(.internal, "\(peer) gave \(count) responses to \(call.path)")
     }
     return UnaryResponse(
-      message: try call.decode(messages[0]), metadata: call.headMetadata,
+      message: try call.decode(message), metadata: call.headMetadata,
       trailingMetadata: call.trailingMetadata)
   }
 }

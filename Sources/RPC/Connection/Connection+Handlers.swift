@@ -6,29 +6,37 @@ internal import Schema
 extension Connection {
   /// Runs the handler of a call: a child task of `run()`.
   func serve(_ call: Call, _ route: Router.Route) async {
-    let failure = await withUnsafeCurrentTask { task -> RPCError? in
+    await withUnsafeCurrentTask { task in
       let (isOver, mustCancel) = enter { _, _ in
         call.task = task
         return (call.isOver, call.mustCancel)
       }
       if mustCancel { task?.cancel() }
       let failure = isOver ? nil : await handle(call, route)
-      await leave(call)
-      return failure
-    }
-    enter { state, wakeups in
-      if state.calls.removeValue(forKey: call.id) != nil {
-        if state.machine.closeCall(call.id), !state.isClosing {
-          sendEnd(of: call, failure, &state)
-          wantFlush(&state, &wakeups)
-        }
-        call.isOver = true
+      let isBeingCancelled = enter { state, wakeups in
+        finish(call, failure, &state, &wakeups)
+        if !call.isCancelling { call.task = nil }
+        return call.isCancelling
       }
-      dropInbound(of: call, &state)
-      if state.machine.hasWindows { wantFlush(&state, &wakeups) }
-      state.machine.handlerEnded()
-      closeIfDrained(&state, &wakeups)
+      if isBeingCancelled { await waitForCanceller(of: call) }
     }
+  }
+
+  /// A handler has returned: its call ends, if it hasn't.
+  private func finish(
+    _ call: Call, _ failure: RPCError?, _ state: inout State, _ wakeups: inout Wakeups
+  ) {
+    if state.calls.removeValue(forKey: call.id) != nil {
+      if state.machine.closeCall(call.id), !state.isClosing {
+        sendEnd(of: call, failure, &state)
+        wantFlush(&state, &wakeups)
+      }
+      call.isOver = true
+    }
+    dropInbound(of: call, &state)
+    if state.machine.hasWindows { wantFlush(&state, &wakeups) }
+    state.machine.handlerEnded()
+    closeIfDrained(&state, &wakeups)
   }
 
   /// Runs the handler; the error that its caller is to see.
@@ -48,14 +56,9 @@ extension Connection {
     }
   }
 
-  /// The task is about to go: from here on nobody may touch it. Whoever is just cancelling it finishes
+  /// The task is about to go, and from then on nobody may touch it: whoever is just cancelling it finishes
   /// first.
-  private func leave(_ call: Call) async {
-    let mustWait = enter { _, _ in
-      if !call.isCancelling { call.task = nil }
-      return call.isCancelling
-    }
-    guard mustWait else { return }
+  private func waitForCanceller(of call: Call) async {
     await withUnsafeContinuation { continuation in
       let isFree = enter { _, _ in
         if call.isCancelling {

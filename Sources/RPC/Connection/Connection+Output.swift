@@ -21,6 +21,7 @@ extension Connection {
     for piece in output { state.bytesSent += UInt64(piece.readableBytes) }
     bytes.write(output)
     holdBack(output, &state)
+    state.outbox.reuse(output)
     guard state.isWritable, state.outbox.hasPending else { return }
     fill(&state, &wakeups)
     state.isFlushWanted = state.outbox.byteCount > 0

@@ -85,6 +85,9 @@ final class Connection: ByteHandler, Sendable {
 
   /// Bytes that gather at most before they are handed to the transport.
   static let flushBytes = 1 << 20
+  /// Frames that gather at most: enough that the system call is cheap for each of them, and few enough
+  /// that both sides work at the same time rather than in turns.
+  static let flushFrames = 32
   /// Bytes that may pile up for a peer that doesn't read before nothing more is read from it.
   static let piledBytes = 256 << 10
   /// How long a preface may take at a server.
@@ -170,13 +173,17 @@ final class Connection: ByteHandler, Sendable {
     }
   }
 
-  /// Goes through the door: changes the state under the lock, then lets those go on who waited.
+  /// Goes through the door: changes the state under the lock, then lets those go on who waited. When
+  /// many frames have gathered they leave at once, so that the peer works on them while more are made.
   func enter<Result>(_ change: (inout State, inout Wakeups) throws -> sending Result) rethrows
     -> sending Result
   {
     var wakeups = Wakeups()
     defer { wakeups.run() }
-    return try state.withLock { state in try change(&state, &wakeups) }
+    return try state.withLock { state in
+      defer { if state.outbox.frameCount >= Self.flushFrames { flush(&state, &wakeups) } }
+      return try change(&state, &wakeups)
+    }
   }
 }
 

@@ -6,7 +6,8 @@ extension ConnectionMachine {
   func checkInvariants() {
     var held: UInt64 = 0
     var begun: UInt64 = 0
-    for (id, call) in calls {
+    for id in calls.ids {
+      guard let call = calls[id] else { continue }
       precondition(id % 2 == 1 && id <= lastID, "an open call's id was used")
       precondition(call.incoming.held <= call.incoming.received, "held was received")
       precondition(call.incoming.received <= call.incoming.limit, "no credit is exceeded")

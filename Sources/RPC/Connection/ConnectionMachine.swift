@@ -39,7 +39,7 @@ struct ConnectionMachine {
   /// What it holds at most, whatever its settings say.
   let limits: Limits
   /// Open calls.
-  private(set) var calls: [UInt32: CallState] = [:]
+  private(set) var calls = CallTable()
   /// What the messages that aren't whole cost together.
   private(set) var unfinished: UInt64 = 0
   /// Client: the last id used. Server: the largest seen.
@@ -149,7 +149,7 @@ extension ConnectionMachine {
       let ending = CallEnding(code: .unavailable, message: "too many calls on this connection")
       return .reject(id, ending, isRefusal: true)
     }
-    calls[id] = newCall()
+    calls.open(id, newCall())
     handlers += 1
     switch try receivedMessage(header, message: message) {
     case .message(_, let first, let isEnded):
@@ -182,8 +182,8 @@ extension ConnectionMachine {
   /// The call that a frame is about; nil: it is over.
   private func openCall(
     _ header: FrameHeader
-  ) throws(ConnectionFailure) -> Dictionary<UInt32, CallState>.Index? {
-    if let index = calls.index(forKey: header.stream) { return index }
+  ) throws(ConnectionFailure) -> Int? {
+    if let place = calls.place(of: header.stream) { return place }
     guard header.stream <= lastID, header.stream % 2 == 1 else {
       throw ConnectionFailure("\(header.type) for call \(header.stream), which was never made")
     }
@@ -193,25 +193,25 @@ extension ConnectionMachine {
   private mutating func receivedMessage(
     _ header: FrameHeader, message: ByteBuffer, ending: CallEnding? = nil
   ) throws(ConnectionFailure) -> ConnectionAction {
-    guard let index = try openCall(header) else { return .nothing }
+    guard let place = try openCall(header) else { return .nothing }
     let id = header.stream
-    guard !calls.values[index].isRemoteEnded else {
+    guard !calls[at: place].isRemoteEnded else {
       throw ConnectionFailure("\(header.type) after the last message of call \(id)")
     }
     if role == .client {
       guard !header.flags.contains(.endStream) else {
         throw ConnectionFailure("a server ends its stream with an end")
       }
-      calls.values[index].hasAnswer = true
+      calls[at: place].hasAnswer = true
     }
-    guard calls.values[index].incoming.receive(header.cost) else {
+    guard calls[at: place].incoming.receive(header.cost) else {
       throw ConnectionFailure("the credit of call \(id) is exceeded")
     }
     if header.flags.contains(.message) || header.flags.contains(.endStream) || header.type == .body
     {
-      let fault = try assemble(header, message: message, of: index)
+      let fault = try assemble(header, message: message, at: place)
       if let fault {
-        forget(at: index)
+        forget(id)
         return .callFailed(id, fault, isOver: ending != nil)
       }
     }
@@ -225,11 +225,11 @@ extension ConnectionMachine {
   /// A frame's part of a message; nil, or the reason why the call has to end: the message is too large, or
   /// too many are begun.
   private mutating func assemble(
-    _ header: FrameHeader, message: ByteBuffer, of index: Dictionary<UInt32, CallState>.Index
+    _ header: FrameHeader, message: ByteBuffer, at place: Int
   ) throws(ConnectionFailure) -> CallEnding? {
-    let before = calls.values[index].assembly.message.cost
-    let fault = try calls.values[index].assembly.add(header, message: message, limits: local)
-    unfinished += calls.values[index].assembly.message.cost - before
+    let before = calls[at: place].assembly.message.cost
+    let fault = try calls[at: place].assembly.add(header, message: message, limits: local)
+    unfinished += calls[at: place].assembly.message.cost - before
     guard fault == nil, unfinished > limits.maxUnfinished else { return fault }
     return CallEnding(
       code: .resourceExhausted,
@@ -241,8 +241,8 @@ extension ConnectionMachine {
       preconditionFailure("a body follows its frame's header")
     }
     if isLast { bodyOf = nil }
-    guard !isDropped, let index = calls.index(forKey: header.stream) else { return .nothing }
-    calls.values[index].assembly.add(body: bytes)
+    guard !isDropped, let place = calls.place(of: header.stream) else { return .nothing }
+    calls[at: place].assembly.add(body: bytes)
     return isLast ? finishFrame(header, ending: ending) : .nothing
   }
 
@@ -251,22 +251,22 @@ extension ConnectionMachine {
     _ header: FrameHeader, ending: CallEnding?
   ) -> ConnectionAction {
     let id = header.stream
-    guard let index = calls.index(forKey: id) else { return .nothing }
-    let message = calls.values[index].assembly.finishFrame(header)
+    guard let place = calls.place(of: id) else { return .nothing }
+    let message = calls[at: place].assembly.finishFrame(header)
     if let message {
       unfinished -= message.cost
       incoming.hold(message.cost)
-      calls.values[index].incoming.hold(message.cost)
+      calls[at: place].incoming.hold(message.cost)
     }
     if let ending {
-      forget(at: index)
+      forget(id)
       return .end(id, ending, message)
     }
     let isEnded = header.flags.contains(.endStream)
     if isEnded {
-      calls.values[index].isRemoteEnded = true
+      calls[at: place].isRemoteEnded = true
     } else {
-      noteWindow(index)
+      noteWindow(id, at: place)
     }
     return message != nil || isEnded ? .message(id, message, isEnded: isEnded) : .nothing
   }
@@ -274,15 +274,15 @@ extension ConnectionMachine {
   private mutating func receivedHead(
     _ header: FrameHeader, meta: ByteBuffer
   ) throws(ConnectionFailure) -> ConnectionAction {
-    guard let index = try openCall(header) else { return .nothing }
-    guard !calls.values[index].hasAnswer else {
+    guard let place = try openCall(header) else { return .nothing }
+    guard !calls[at: place].hasAnswer else {
       throw ConnectionFailure("a second head, or one after a response")
     }
-    calls.values[index].hasAnswer = true
+    calls[at: place].hasAnswer = true
     do throws(Undecodable) {
       return .head(header.stream, try Metadata(decodingHead: meta))
     } catch {
-      forget(at: index)
+      forget(header.stream)
       let ending = CallEnding(code: .internal, message: "the response metadata isn't decodable")
       return .callFailed(header.stream, ending, isOver: false)
     }
@@ -291,21 +291,21 @@ extension ConnectionMachine {
   private mutating func receivedEnd(
     _ header: FrameHeader, meta: ByteBuffer, message: ByteBuffer
   ) throws(ConnectionFailure) -> ConnectionAction {
-    guard let index = try openCall(header) else { return .nothing }
+    guard let place = try openCall(header) else { return .nothing }
     let id = header.stream
     let ending: CallEnding
     do throws(Undecodable) {
       ending = try CallEnding(decoding: meta)
     } catch {
-      forget(at: index)
+      forget(id)
       let ending = CallEnding(code: .internal, message: "the call's end isn't decodable")
       return .callFailed(id, ending, isOver: true)
     }
     if header.flags.contains(.message) {
       return try receivedMessage(header, message: message, ending: ending)
     }
-    let isCut = calls.values[index].assembly.phase != .idle
-    forget(at: index)
+    let isCut = calls[at: place].assembly.phase != .idle
+    forget(id)
     if isCut && ending.code == .ok {
       let ending = CallEnding(code: .dataLoss, message: "the call ended inside a message")
       return .callFailed(id, ending, isOver: true)
@@ -316,8 +316,8 @@ extension ConnectionMachine {
   private mutating func receivedRefusal(
     _ header: FrameHeader, meta: ByteBuffer
   ) throws(ConnectionFailure) -> ConnectionAction {
-    guard let index = try openCall(header) else { return .nothing }
-    forget(at: index)
+    guard try openCall(header) != nil else { return .nothing }
+    forget(header.stream)
     let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .unavailable)
     return .refused(header.stream, ending)
   }
@@ -325,8 +325,8 @@ extension ConnectionMachine {
   private mutating func receivedCancel(
     _ header: FrameHeader, meta: ByteBuffer
   ) throws(ConnectionFailure) -> ConnectionAction {
-    guard let index = try openCall(header) else { return .nothing }
-    forget(at: index)
+    guard try openCall(header) != nil else { return .nothing }
+    forget(header.stream)
     let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .cancelled)
     return .cancelled(header.stream, ending)
   }
@@ -336,8 +336,8 @@ extension ConnectionMachine {
   ) throws(ConnectionFailure) -> ConnectionAction {
     let limit: UInt64 = message.getInteger(at: message.readerIndex, endianness: .little) ?? 0
     if header.stream == 0 { return outgoing.raise(to: limit) ? .creditGrew : .nothing }
-    guard let index = try openCall(header) else { return .nothing }
-    return calls.values[index].outgoing.raise(to: limit) ? .creditGrew : .nothing
+    guard let place = try openCall(header) else { return .nothing }
+    return calls[at: place].outgoing.raise(to: limit) ? .creditGrew : .nothing
   }
 
   private mutating func receivedPing(
@@ -369,7 +369,7 @@ extension ConnectionMachine {
     guard last <= goAwayLast ?? .max else { throw ConnectionFailure("a go-away that goes back") }
     goAwayLast = last
     drain = .announced
-    let notBegun = calls.keys.filter { $0 > last }.sorted()
+    let notBegun = calls.ids.filter { $0 > last }.sorted()
     for id in notBegun { _ = closeCall(id) }
     let ending = (try? CallEnding(decoding: meta)) ?? CallEnding()
     return .goAway(ending, notBegun: notBegun)
@@ -389,7 +389,7 @@ extension ConnectionMachine {
   mutating func openCall() -> UInt32 {
     precondition(canOpenCall, "a call is made when one may be")
     lastID += lastID == 0 ? 1 : 2
-    calls[lastID] = newCall()
+    calls.open(lastID, newCall())
     return lastID
   }
 
@@ -401,36 +401,37 @@ extension ConnectionMachine {
 
   /// A frame of a call goes out.
   mutating func sent(_ header: FrameHeader) {
-    guard let index = calls.index(forKey: header.stream) else {
+    guard let place = calls.place(of: header.stream) else {
       preconditionFailure("frames are sent for open calls")
     }
-    precondition(!calls.values[index].isLocalEnded, "nothing follows the last message")
-    calls.values[index].outgoing.send(header.cost)
+    precondition(!calls[at: place].isLocalEnded, "nothing follows the last message")
+    calls[at: place].outgoing.send(header.cost)
     outgoing.send(header.cost)
-    if header.flags.contains(.endStream) { calls.values[index].isLocalEnded = true }
-    if header.type == .end { forget(at: index) }
+    if header.flags.contains(.endStream) { calls[at: place].isLocalEnded = true }
+    if header.type == .end { forget(header.stream) }
   }
 
   /// The call is over at this side's wish (END without a message, REFUSE or CANCEL is sent); false when
   /// it was over.
   mutating func closeCall(_ id: UInt32) -> Bool {
-    guard let index = calls.index(forKey: id) else { return false }
-    forget(at: index)
+    guard calls.place(of: id) != nil else { return false }
+    forget(id)
     return true
   }
 
   /// The books are closed on a call, and on a message of it that isn't whole.
-  private mutating func forget(at index: Dictionary<UInt32, CallState>.Index) {
-    unfinished -= calls.values[index].assembly.message.cost
-    calls.remove(at: index)
+  private mutating func forget(_ id: UInt32) {
+    guard let place = calls.place(of: id) else { return }
+    unfinished -= calls[at: place].assembly.message.cost
+    calls.close(id)
   }
 
   /// The application took a message of a call, or it was dropped: its credit may go back.
   mutating func consumed(_ id: UInt32, cost: UInt64) {
     incoming.release(cost)
-    guard let index = calls.index(forKey: id) else { return }
-    calls.values[index].incoming.release(cost)
-    noteWindow(index)
+    guard let place = calls.place(of: id) else { return }
+    calls[at: place].incoming.release(cost)
+    noteWindow(id, at: place)
   }
 
   /// Server: a handler returned.
@@ -463,10 +464,10 @@ extension ConnectionMachine {
     }
     guard !windowsDue.isEmpty else { return }
     for id in windowsDue {
-      guard let index = calls.index(forKey: id) else { continue }
-      calls.values[index].isWindowDue = false
-      guard !calls.values[index].isRemoteEnded,
-        let limit = calls.values[index].incoming.grant(
+      guard let place = calls.place(of: id) else { continue }
+      calls[at: place].isWindowDue = false
+      guard !calls[at: place].isRemoteEnded,
+        let limit = calls[at: place].incoming.grant(
           now: now, roundTrip: roundTrip, largest: limits.maxCallWindow)
       else { continue }
       send(id, limit)
@@ -483,11 +484,11 @@ extension ConnectionMachine {
       outgoing: OutgoingCredit(limit: remote?.callWindow ?? 0))
   }
 
-  private mutating func noteWindow(_ index: Dictionary<UInt32, CallState>.Index) {
-    guard !calls.values[index].isWindowDue, !calls.values[index].isRemoteEnded,
-      calls.values[index].incoming.due != nil
+  private mutating func noteWindow(_ id: UInt32, at place: Int) {
+    guard !calls[at: place].isWindowDue, !calls[at: place].isRemoteEnded,
+      calls[at: place].incoming.due != nil
     else { return }
-    calls.values[index].isWindowDue = true
-    windowsDue.append(calls.keys[index])
+    calls[at: place].isWindowDue = true
+    windowsDue.append(id)
   }
 }

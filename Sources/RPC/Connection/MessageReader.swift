@@ -25,13 +25,7 @@ public struct MessageReader<Element: Message>: AsyncSequence, Sendable {
   ///   when there is none or more than one.
   public func only() async throws -> Element {
     let code = call.connection.role == .server ? StatusCode.invalidArgument : .internal
-    guard let message = try await next() else {
-      throw RPCError(code, "\(call.path): a message is missing")
-    }
-    guard try await call.connection.take(call) == nil else {
-      throw RPCError(code, "\(call.path): more than one message")
-    }
-    return message
+    return try call.decode(try await call.connection.takeOnly(call, code))
   }
 
   /// What the other side sent before its first message: on a client the response metadata, empty until

@@ -24,6 +24,8 @@ struct Outbox {
   private var sealedBytes = 0
   /// Where frames are written.
   var tail = ByteBuffer()
+  /// Frames and messages that are ready to be written.
+  private(set) var frameCount = 0
   /// Calls with a message here, in turn.
   private var turns: Deque<UInt32> = []
   private var pending: [UInt32: Pending] = [:]
@@ -34,6 +36,9 @@ struct Outbox {
   static let leastPieceBytes = 16 << 10
   /// Bodies up to this size are copied behind their message.
   static let copiedBytes = 4 << 10
+
+  /// Buffers up to this size are used again.
+  static let reusedBytes = 8 << 10
 
   /// Bytes that are ready to be written.
   var byteCount: Int { sealedBytes + tail.readableBytes }
@@ -46,8 +51,17 @@ struct Outbox {
     defer {
       sealed = []
       sealedBytes = 0
+      frameCount = 0
     }
     return sealed
+  }
+
+  /// Takes back what the transport was given: where it copied the last buffer, frames are written there again.
+  mutating func reuse(_ output: consuming [ByteBuffer]) {
+    guard tail.capacity == 0, var last = output.popLast(), last.capacity <= Self.reusedBytes
+    else { return }
+    last.clear()
+    tail = last
   }
 
   /// Adds body bytes behind what is there.
@@ -66,6 +80,7 @@ struct Outbox {
     _ type: FrameType, stream: UInt32, flags: FrameFlags = [], message: UInt64? = nil,
     messageLength: Int = 0, meta: (inout ByteBuffer) -> Void = { _ in }
   ) {
+    frameCount += 1
     let start = tail.writerIndex
     tail.writeRepeatingByte(0, count: FrameHeader.byteCount)
     meta(&tail)
@@ -249,6 +264,7 @@ extension Outbox {
     {
       header.write(into: &tail, at: start)
       for piece in body.pieces { append(piece) }
+      frameCount += 1
       machine.sent(header)
       return .sent
     }
