@@ -25,6 +25,11 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   /// Bytes of messages that have begun and aren't whole, of all calls of a connection together. Credit
   /// doesn't bound these, as any message must be able to end; a call that goes beyond it fails.
   public var maxUnfinishedBytes = 256 << 20
+  /// Server: the most connections at once; more are closed when they come in.
+  public var maxConnections = 10_000
+  /// Server: bytes of messages, whole and begun, that all connections together hold for their handlers.
+  /// Beyond it the connection that holds the most is given up, with an error that says so.
+  public var maxServerHeldBytes = 2 << 30
   /// How long a client waits for a connection, its preface included.
   public var connectTimeout: Duration = .seconds(5)
   /// How long nothing may come in while calls are under way before a ping is sent; twice that and the

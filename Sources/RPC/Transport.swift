@@ -67,7 +67,10 @@ extension ByteConnection {
 /// What a connection calls with what happens to it, one call at a time.
 public protocol ByteHandler: AnyObject, Sendable {
   /// Bytes came in.
-  func received(_ bytes: ByteBuffer)
+  ///
+  /// - Returns: how many bytes of a body are sure to follow: so many may be read at once. What isn't a body
+  ///   is better read little by little: it is work, and other connections wait for their turn.
+  func received(_ bytes: ByteBuffer) -> Int
   /// The bytes that came in together have all been handed over: a good moment to write.
   func receivedAll()
   /// Whether written bytes leave as fast as they come: while false they pile up in memory.

@@ -16,12 +16,10 @@ public struct NIOTransport: Transport {
   private static let connectTimeout = TimeAmount.seconds(5)
   /// Connections that the system completes before we accept them.
   private static let backlog: Int32 = 1024
-  /// The room for one read: grows to the largest while reads fill it.
-  private static let readBytes = (least: 2 * 1024, first: 16 * 1024, most: 1024 * 1024)
   /// Bytes that wait to be sent: above `high` a connection isn't writable, below `low` it is again.
   private static let waterMark = (low: 512 * 1024, high: 2 * 1024 * 1024)
   /// Full reads before the loop turns to another connection.
-  private static let readsInARow: UInt = 2
+  private static let readsInARow: UInt = 1
 
   private let group: any EventLoopGroup
   private let security: (any SocketSecurity)?
@@ -160,11 +158,6 @@ public struct NIOTransport: Transport {
     if case .tcp = endpoint { try options.setOption(.tcpOption(.tcp_nodelay), value: 1) }
     try options.setOption(.allowRemoteHalfClosure, value: true)
     try options.setOption(.maxMessagesPerRead, value: Self.readsInARow)
-    try options.setOption(
-      .recvAllocator,
-      value: AdaptiveRecvByteBufferAllocator(
-        minimum: Self.readBytes.least, initial: Self.readBytes.first,
-        maximum: Self.readBytes.most))
     try options.setOption(
       .writeBufferWaterMark,
       value: ChannelOptions.Types.WriteBufferWaterMark(

@@ -25,8 +25,10 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private static let copiedBytes = 8 * 1024
   /// A gathering buffer that grew beyond this is not kept.
   private static let keptBufferBytes = 256 * 1024
-  /// How long unsent bytes may take to leave once the connection is to close.
+  /// How long unsent bytes may lie there, once the connection is to close, without one of them leaving, and
+  /// how many such whiles all of them may take.
   private static let sendingGrace = TimeAmount.seconds(5)
+  private static let sendingGraces = 6
   /// How long the peer may take to close its side once ours is shut.
   private static let peerGrace = TimeAmount.seconds(1)
   /// How long a handshake may take.
@@ -63,6 +65,7 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private var onActive: (@Sendable (SocketConnection) -> Void)?
   private let security: (any SocketSecurity)?
   private let identity = Mutex<PeerIdentity?>(nil)
+  private let readSize = ReadSize()
 
   // The rest is touched on the loop's thread alone: that is what makes this `Sendable`.
   private var phase = Phase.fresh
@@ -150,7 +153,7 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   }
 
   private func begin(_ handler: any ByteHandler) {
-    for bytes in early { handler.received(bytes) }
+    for bytes in early { readSize.expect(handler.received(bytes)) }
     if !early.isEmpty { handler.receivedAll() }
     early = []
     guard phase == .fresh else {
@@ -190,8 +193,24 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
     read(true)
     let promise = context.eventLoop.makePromise(of: Void.self)
     promise.futureResult.assumeIsolated().whenComplete { _ in self.outputClosed() }
-    timer = closeLater(Self.sendingGrace, context)
+    watchSending(context, graces: Self.sendingGraces)
     context.close(mode: .output, promise: promise)
+  }
+
+  /// Closes when none of the unsent bytes leave for a while, or when they take too long altogether.
+  private func watchSending(_ context: ChannelHandlerContext, graces: Int) {
+    let unsent = unsentBytes(context)
+    timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.sendingGrace) {
+      if graces > 1, self.unsentBytes(context) < unsent {
+        self.watchSending(context, graces: graces - 1)
+      } else {
+        context.channel.close(promise: nil)
+      }
+    }
+  }
+
+  private func unsentBytes(_ context: ChannelHandlerContext) -> Int {
+    (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
   }
 
   private func outputClosed() {
@@ -246,6 +265,8 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    // It can't fail: every socket's channel has the option.
+    try? context.channel.syncOptions?.setOption(.recvAllocator, value: readSize)
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -271,7 +292,7 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
     }
     guard phase == .open, let handler else { return }
     loopExecutor.readingBegan()
-    handler.received(unwrapInboundIn(data))
+    readSize.expect(handler.received(unwrapInboundIn(data)))
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {

@@ -35,9 +35,11 @@ final class Collector: ByteHandler {
     await wait { !$0.isWritable }
   }
 
-  func received(_ bytes: ByteBuffer) {
+  func received(_ bytes: ByteBuffer) -> Int {
     change { $0.bytes += bytes.readableBytesView }
     onRead(bytes)
+    // Whatever comes, in large pieces.
+    return 1 << 20
   }
 
   func receivedAll() {}

@@ -12,11 +12,11 @@ struct DeafPeerTests {
     let connection = Connection(
       role: .server, bytes: bytes, peer: "deaf", configuration: ConnectionConfiguration(),
       time: SystemTimeSource())
-    connection.received(PeerSettings().preface)
+    _ = connection.received(PeerSettings().preface)
     connection.writabilityChanged(false)
     var id: UInt32 = 1
     while bytes.isReading, id < 20_000 {
-      connection.received(Frames.frame(.call, id, meta: Frames.opening("/a.B/C")))
+      _ = connection.received(Frames.frame(.call, id, meta: Frames.opening("/a.B/C")))
       connection.receivedAll()
       id += 2
     }

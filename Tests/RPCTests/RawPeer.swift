@@ -63,10 +63,11 @@ final class RawPeer: ByteHandler {
     return nil
   }
 
-  func received(_ bytes: ByteBuffer) {
+  func received(_ bytes: ByteBuffer) -> Int {
     change { state in
       state.events += (try? state.decoder.events(of: bytes)) ?? []
     }
+    return 0
   }
 
   func receivedAll() {}

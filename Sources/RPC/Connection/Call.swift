@@ -14,11 +14,13 @@ final class Call: @unchecked Sendable {
   let deadline: Instant?
   /// Server: what the caller sent before its first message.
   let requestMetadata: Metadata
+  /// Server: when it came in.
+  let began: Instant
 
   /// 0 until a client's call has one.
   var id: UInt32 = 0
   /// Messages that came in and were not taken.
-  var inbound: Deque<InboundMessage> = []
+  var inbound = InboundQueue()
   /// No more come in.
   var isInboundEnded = false
   /// The call is over, on a client with this; on a server the caller hears no more of it.
@@ -53,8 +55,10 @@ final class Call: @unchecked Sendable {
   var leaver: UnsafeContinuation<Void, Never>?
 
   init(
-    connection: Connection, path: String, deadline: Instant?, requestMetadata: Metadata = Metadata()
+    connection: Connection, path: String, deadline: Instant?, requestMetadata: Metadata = Metadata(),
+    began: Instant = Instant(nanoseconds: 0)
   ) {
+    self.began = began
     self.connection = connection
     self.path = path
     self.deadline = deadline

@@ -77,9 +77,9 @@ extension Connection {
       ? nil : now.advanced(by: .microseconds(Int64(clamping: min(timeout, 1 << 53))))
     let call = Call(
       connection: self, path: opening.method, deadline: deadline,
-      requestMetadata: opening.metadata)
+      requestMetadata: opening.metadata, began: now)
     call.id = id
-    if let message { call.inbound.append(message) }
+    if let message { call.inbound.append(message, ofRead: state.bytesReceived) }
     call.isInboundEnded = isEnded
     state.calls[id] = call
     state.newCalls.append((call, route))
@@ -110,7 +110,7 @@ extension Connection {
       abandon(call, RPCError(.resourceExhausted, text), &state, &wakeups)
       return
     }
-    call.inbound.append(message)
+    call.inbound.append(message, ofRead: state.bytesReceived)
   }
 
   /// Client: the server ended a call.

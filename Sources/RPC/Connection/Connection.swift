@@ -17,6 +17,8 @@ final class Connection: ByteHandler, Sendable {
     var ready: @Sendable (Connection) -> Void = { _ in }
     /// Client: no new calls are taken, as the server is stopping.
     var draining: @Sendable (Connection) -> Void = { _ in }
+    /// Server: with what came in, all connections hold more than their budget.
+    var overBudget: @Sendable () -> Void = {}
   }
 
   enum Phase {
@@ -50,6 +52,8 @@ final class Connection: ByteHandler, Sendable {
     var isReading = true
     /// The transport has said its last word.
     var isGone = false
+    /// What the budget was told that it holds.
+    var charged = 0
     var lastReceived: Instant
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
@@ -81,6 +85,8 @@ final class Connection: ByteHandler, Sendable {
   let time: any TimeSource
   let events: Events
   let timekeeper: Timekeeper
+  /// Server: what all connections may hold.
+  let budget: HeldBytes?
   let state: Mutex<State>
 
   /// Bytes that gather at most before they are handed to the transport.
@@ -100,7 +106,7 @@ final class Connection: ByteHandler, Sendable {
   init(
     role: ConnectionRole, bytes: any ByteConnection, peer: String, number: UInt64 = 0,
     router: Router = Router(), configuration: ConnectionConfiguration, time: any TimeSource,
-    events: Events = Events()
+    events: Events = Events(), budget: HeldBytes? = nil
   ) {
     self.role = role
     self.bytes = bytes
@@ -110,6 +116,7 @@ final class Connection: ByteHandler, Sendable {
     self.configuration = configuration
     self.time = time
     self.events = events
+    self.budget = budget
     timekeeper = Timekeeper(time: time)
     let settings = PeerSettings(configuration)
     let now = time.now
@@ -181,7 +188,10 @@ final class Connection: ByteHandler, Sendable {
     var wakeups = Wakeups()
     defer { wakeups.run() }
     return try state.withLock { state in
-      defer { if state.outbox.frameCount >= Self.flushFrames { flush(&state, &wakeups) } }
+      defer {
+        if state.outbox.frameCount >= Self.flushFrames { flush(&state, &wakeups) }
+        if let budget { settle(budget, &state, &wakeups) }
+      }
       return try change(&state, &wakeups)
     }
   }
@@ -190,9 +200,9 @@ final class Connection: ByteHandler, Sendable {
 // MARK: What the transport says
 
 extension Connection {
-  func received(_ bytes: ByteBuffer) {
+  func received(_ bytes: ByteBuffer) -> Int {
     enter { state, wakeups in
-      guard !state.isClosing else { return }
+      guard !state.isClosing else { return 0 }
       let now = time.now
       state.lastReceived = now
       state.bytesReceived += UInt64(bytes.readableBytes)
@@ -202,12 +212,13 @@ extension Connection {
         while let event = try state.decoder.next() {
           let action = try state.machine.received(event, now: now)
           perform(action, &state, &wakeups, now: now)
-          if state.isClosing { return }
+          if state.isClosing { return 0 }
         }
       } catch {
         fail(error, &state, &wakeups)
       }
       noteFrame(&state, now: now)
+      return state.decoder.bodyLeft
     }
   }
 
@@ -286,6 +297,37 @@ extension Connection {
     let text = "the connection to \(peer) broke a rule: \(failure.message)"
     let code = failure.code == .unauthenticated ? failure.code : .unavailable
     close(RPCError(code, text, cause: failure), &state, &wakeups)
+  }
+}
+
+// MARK: The server's memory
+
+extension Connection {
+  /// What came in and wasn't taken: messages that wait for their readers, and those that aren't whole.
+  var heldBytes: Int { state.withLock { held($0) } }
+
+  private func held(_ state: borrowing State) -> Int {
+    state.isClosing ? 0 : Int(clamping: state.machine.incoming.held + state.machine.unfinished)
+  }
+
+  /// Tells the budget what is held now.
+  private func settle(_ budget: HeldBytes, _ state: inout State, _ wakeups: inout Wakeups) {
+    let held = held(state)
+    guard held != state.charged else { return }
+    let isMore = held > state.charged
+    let isOver = budget.change(by: held - state.charged)
+    state.charged = held
+    if isMore && isOver { wakeups.perform { self.events.overBudget() } }
+  }
+
+  /// Gives the connection up, as the server needs the memory that it holds.
+  func shed() {
+    enter { state, wakeups in
+      fail(
+        ConnectionFailure(
+          "the server's memory is used up, and this connection holds most of it",
+          code: .resourceExhausted), &state, &wakeups)
+    }
   }
 }
 

@@ -10,6 +10,17 @@ struct InboundMessage: Sendable, Hashable {
   var cost: UInt64 = 0
 }
 
+extension ByteBuffer {
+  /// Whether it is a small part of what it keeps in memory.
+  fileprivate var isWasteful: Bool { readableBytes < storageCapacity / 4 }
+
+  /// A copy that has no room to spare.
+  fileprivate init(ofCopyOf other: ByteBuffer) {
+    self = ByteBufferAllocator().buffer(capacity: other.readableBytes)
+    writeImmutableBuffer(other)
+  }
+}
+
 /// A message that comes in over several frames.
 struct MessageAssembly: Sendable, Hashable {
   enum Phase: Sendable, Hashable {
@@ -23,6 +34,11 @@ struct MessageAssembly: Sendable, Hashable {
 
   private(set) var phase = Phase.idle
   private(set) var message = InboundMessage()
+  /// Small pieces of the body, copied together.
+  private var crumbs = ByteBuffer()
+
+  /// Crumbs make a piece when there are so many.
+  private static let pieceBytes = 64 << 10
 
   /// What a frame adds up to its body; nil, or the reason why the call has to end.
   ///
@@ -47,7 +63,7 @@ struct MessageAssembly: Sendable, Hashable {
       return CallEnding(
         code: .resourceExhausted, message: "a message of more than \(limits.maxMessage) bytes")
     }
-    if UInt64(message.body.count + header.bodyLength) > limits.maxBody {
+    if UInt64(message.body.count + crumbs.readableBytes + header.bodyLength) > limits.maxBody {
       return CallEnding(
         code: .resourceExhausted, message: "a body of more than \(limits.maxBody) bytes")
     }
@@ -57,7 +73,18 @@ struct MessageAssembly: Sendable, Hashable {
   /// Some of a frame's body.
   mutating func add(body: ByteBuffer) {
     assert(phase == .body, "a body follows its message part")
+    guard !body.isWasteful else {
+      crumbs.writeImmutableBuffer(body)
+      if crumbs.readableBytes >= Self.pieceBytes { sweep() }
+      return
+    }
+    sweep()
     message.body.append(body)
+  }
+
+  private mutating func sweep() {
+    message.body.append(crumbs)
+    crumbs = ByteBuffer()
   }
 
   /// A frame is whole: the message, when it was its last one.
@@ -65,6 +92,7 @@ struct MessageAssembly: Sendable, Hashable {
     guard header.type == .body || header.flags.contains(.message),
       header.flags.isDisjoint(with: [.moreMessage, .moreBody])
     else { return nil }
+    sweep()
     defer { self = MessageAssembly() }
     return message
   }

@@ -48,6 +48,11 @@ struct FrameDecoder {
     }
   }
 
+  /// What is left of the body that is coming in.
+  var bodyLeft: Int {
+    if case .body(let left) = expectation { left } else { 0 }
+  }
+
   /// Takes bytes; `next()` is to be called until it returns nil before more are taken.
   mutating func feed(_ bytes: ByteBuffer) {
     precondition(input.readableBytes == 0, "events are taken before more bytes are fed")

@@ -45,7 +45,7 @@ final class MemoryConnection: ByteConnection {
       while true {
         switch link.state.withLock({ next(&$0) }) {
         case .deliver(let handler, let buffers):
-          for buffer in buffers { handler.received(buffer) }
+          for buffer in buffers { _ = handler.received(buffer) }
           handler.receivedAll()
           // The sender may have room again.
           link.change { _ in }

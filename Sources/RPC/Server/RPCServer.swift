@@ -28,6 +28,7 @@ public final class RPCServer: Sendable {
   let time: any TimeSource
   private let configuration: ConnectionConfiguration
   private let monitor: ServerMonitor
+  private let heldBytes: HeldBytes
   private let state = Mutex(State())
 
   /// Serves `router` at `address` once `run()` is called; `monitor` watches it.
@@ -42,6 +43,7 @@ public final class RPCServer: Sendable {
     self.address = address
     self.time = time
     self.configuration = configuration
+    heldBytes = HeldBytes(limit: configuration.maxServerHeldBytes)
   }
 
   /// Listens and serves until `shutdown` has drained it or the task is cancelled, which ends every call
@@ -113,14 +115,25 @@ public final class RPCServer: Sendable {
     }
     let connection = Connection(
       role: .server, bytes: bytes, peer: bytes.peer, number: number, router: router,
-      configuration: configuration, time: time)
-    let grace = state.withLock { state in
+      configuration: configuration, time: time,
+      events: Connection.Events(overBudget: { self.makeRoom() }), budget: heldBytes)
+    let (grace, isTooMany) = state.withLock { state in
       state.connections.append(connection)
-      return state.grace
+      return (state.grace, state.connections.count > configuration.maxConnections)
     }
+    if isTooMany { connection.close(RPCError(.resourceExhausted, "too many connections")) }
     if let grace { connection.drain(grace: grace) }
     await connection.run()
     state.withLock { $0.connections.removeAll { $0 === connection } }
+  }
+
+  /// Gives up the connection that holds the most, then the next, until there is room.
+  private func makeRoom() {
+    var holders = connections.map { (connection: $0, bytes: $0.heldBytes) }
+      .sorted { $0.bytes < $1.bytes }
+    while heldBytes.isOver, let largest = holders.popLast() {
+      largest.connection.shed()
+    }
   }
 
   private func listens(_ listening: Listening) {

@@ -43,6 +43,8 @@ public struct ServerReport: Sendable, Hashable {
     public var stream: UInt32
     /// `/package.Service/Method`.
     public var path: String
+    /// How long ago it came in.
+    public var age: Duration
     /// What is left of its deadline; nil: it has none.
     public var timeLeft: Duration?
     /// Messages that its handler has not taken.
@@ -63,7 +65,7 @@ extension Connection {
       let calls = state.calls.sorted { $0.key < $1.key }.map { id, call in
         let books = state.machine.calls[id]
         return ServerReport.CallReport(
-          stream: id, path: call.path,
+          stream: id, path: call.path, age: call.began.duration(to: now),
           timeLeft: call.deadline.map { max(now.duration(to: $0), .zero) },
           messagesWaiting: call.inbound.count, isWriteBlocked: !call.isWritten,
           sendWindow: books?.outgoing.available ?? 0, receiveWindow: books?.incoming.left ?? 0)

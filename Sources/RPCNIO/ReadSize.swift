@@ -1,0 +1,39 @@
+internal import NIOCore
+internal import Synchronization
+
+/// How much of a socket is read at once: what is left of a body that is coming in, and little otherwise.
+///
+/// Small frames are work, which a connection does to the end while others wait, and what waits for its
+/// reader keeps the buffer that it was read into: both are bounded by the size of a read.
+final class ReadSize: RecvByteBufferAllocator {
+  /// Bytes of a read of anything but a body.
+  static let small = 4 << 10
+  /// The most bytes of a read.
+  static let largest = 1 << 20
+
+  private let expected = Atomic(0)
+
+  /// Says how many bytes of a body are sure to follow.
+  func expect(_ bytes: Int) {
+    expected.store(bytes, ordering: .relaxed)
+  }
+
+  private var wanted: Int {
+    min(expected.load(ordering: .relaxed) + Self.small, Self.largest)
+  }
+
+  /// A new buffer.
+  func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
+    allocator.buffer(capacity: wanted)
+  }
+
+  /// The size for which a buffer may be used again that nobody keeps; nil for small reads, as it is used
+  /// whole, however large it once had to be.
+  func nextBufferSize() -> Int? {
+    let wanted = wanted
+    return wanted > Self.small ? wanted : nil
+  }
+
+  /// Always whether the next buffer may be larger: so none is used again without a size.
+  func record(actualReadBytes: Int) -> Bool { true }
+}

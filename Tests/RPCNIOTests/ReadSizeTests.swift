@@ -1,0 +1,32 @@
+import NIOCore
+import Testing
+
+@testable import RPCNIO
+
+@Suite("How much of a socket is read at once")
+struct ReadSizeTests {
+  private let size = ReadSize()
+
+  private var capacity: Int {
+    size.nextBufferSize() ?? size.buffer(allocator: ByteBufferAllocator()).capacity
+  }
+
+  @Test("little, as frames are work that others wait for, also after reads that were full")
+  func small() {
+    for _ in 0..<20 {
+      #expect(capacity == ReadSize.small)
+      #expect(size.record(actualReadBytes: ReadSize.small))
+    }
+  }
+
+  @Test("what is left of a body, within reason, and little again behind it")
+  func body() {
+    size.expect(200_000)
+    #expect(capacity == 200_000 + ReadSize.small)
+    size.expect(1 << 40)
+    #expect(capacity == ReadSize.largest)
+    size.expect(0)
+    #expect(size.nextBufferSize() == nil, "no large buffer is used again for it")
+    #expect(capacity == ReadSize.small)
+  }
+}

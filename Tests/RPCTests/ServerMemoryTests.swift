@@ -1,0 +1,127 @@
+import NIOCore
+import StoreProtocol
+import Testing
+
+@testable import RPC
+
+@Suite("What a server keeps in memory for its peers")
+struct ServerMemoryTests {
+  private static let unary = Method<EchoRequest, EchoResponse>(
+    service: "a.B", name: "Unary", kind: .unary)
+  private static let deaf = Method<EchoRequest, EchoResponse>(
+    service: "a.B", name: "Deaf", kind: .clientStreaming)
+
+  /// Runs a server with a method that never reads its requests.
+  private func withServer(
+    _ configuration: ConnectionConfiguration,
+    _ body: @escaping @Sendable (MemoryTransport, Address) async throws -> Void
+  ) async throws {
+    var router = Router()
+    router.unary(Self.unary) { request, _ in EchoResponse(payload: request.payload) }
+    router.clientStreaming(Self.deaf) { _, context in
+      await context.untilCancelled()
+      return EchoResponse()
+    }
+    let transport = MemoryTransport()
+    let server = RPCServer(
+      router: router, transport: transport, address: Address("server"), time: SystemTimeSource(),
+      configuration: configuration)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await server.run() }
+      try await body(transport, try await server.listeningAddress)
+      server.shutdown(grace: .zero)
+      try await group.waitForAll()
+    }
+  }
+
+  @Test("is bounded: the connection that holds the most goes, and the others don't notice")
+  func budget() async throws {
+    var configuration = ConnectionConfiguration()
+    configuration.maxServerHeldBytes = 1 << 20
+    try await withServer(configuration) { transport, address in
+      try await withChannel(
+        to: address, transport: transport, time: SystemTimeSource(), random: SystemRandomSource()
+      ) { polite in
+        let bytes = try await transport.connect(to: address)
+        try await RawPeer.with(bytes) { greedy in
+          expect(await greedy.next() != nil)
+          greedy.send(Frames.frame(.call, 1, meta: Frames.opening(Self.deaf.path)))
+          let message = [UInt8](repeating: 0, count: 60_000)
+          for _ in 0..<20 { greedy.send(Frames.frame(.message, 1, .message, message: message)) }
+          let last = try #require(await greedy.nextFrame())
+          #expect(last.header.type == .error)
+          let ending = try CallEnding(decoding: last.meta)
+          #expect(ending.code == .resourceExhausted)
+          expect(await greedy.next() == nil)
+        }
+        let answer = try await polite.unary(
+          Self.unary, EchoRequest(payload: [7]), options: CallOptions())
+        #expect(answer.message.payload == [7])
+      }
+    }
+  }
+
+  @Test("what is taken or whose connection has gone counts no more")
+  func givenBack() async throws {
+    var configuration = ConnectionConfiguration()
+    configuration.maxServerHeldBytes = 1 << 20
+    try await withServer(configuration) { transport, address in
+      let payload = [UInt8](repeating: 1, count: 600_000)
+      for round in 0..<3 {
+        let bytes = try await transport.connect(to: address)
+        try await RawPeer.with(bytes) { peer in
+          expect(await peer.next() != nil)
+          // Begun and left: 600,000 bytes each time, and a connection that goes with them.
+          peer.send(Frames.frame(.call, 1, meta: Frames.opening(Self.deaf.path)))
+          peer.send(Frames.frame(.message, 1, .message, message: payload))
+          peer.send(Frames.frame(.ping, 0, message: Frames.number(UInt64(round))))
+          let pong = try #require(await peer.nextFrame())
+          #expect(pong.header.type == .ping)
+        }
+        try await withChannel(
+          to: address, transport: transport, time: SystemTimeSource(), random: SystemRandomSource()
+        ) { channel in
+          let answer = try await channel.unary(
+            Self.unary, EchoRequest(payload: [2]), options: CallOptions())
+          #expect(answer.message.payload == [2])
+        }
+      }
+    }
+  }
+
+  @Test("no more connections than it may have")
+  func connections() async throws {
+    var configuration = ConnectionConfiguration()
+    configuration.maxConnections = 2
+    try await withServer(configuration) { transport, address in
+      let bytes = try await (
+        transport.connect(to: address), transport.connect(to: address),
+        transport.connect(to: address)
+      )
+      try await RawPeer.with(bytes.0) { first in
+        expect(await first.next() != nil)
+        try await RawPeer.with(bytes.1) { second in
+          expect(await second.next() != nil)
+          try await RawPeer.with(bytes.2) { third in
+            while await third.next() != nil {}
+          }
+          first.send(Frames.frame(.ping, 0, message: Frames.number(5)))
+          let pong = try #require(await first.nextFrame())
+          #expect(pong.header.type == .ping)
+        }
+      }
+    }
+  }
+}
+
+extension CallContext {
+  /// Returns when the handler's task is cancelled.
+  fileprivate func untilCancelled() async {
+    let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+    await withTaskCancellationHandler {
+      for await _ in stream {}
+    } onCancel: {
+      continuation.finish()
+    }
+  }
+}
