@@ -15,6 +15,7 @@ struct HoldfastBench {
       var report = try Report(only: environment["ONLY"] ?? "", jsonPath: environment["JSON"])
       try await AdapterBench.run(&report)
       try await RPCBench.run(&report)
+      try await HostileBench.run(&report)
       try await SoakBench.run(report, calls: environment["SOAK"].flatMap { Int($0) } ?? 0)
       try await StoreBench.run(
         &report,

@@ -51,14 +51,18 @@ struct Latencies: Sendable {
   /// How many.
   var count: Int { nanoseconds.count }
 
+  /// What that share of the calls took at most; 0 when there were none.
+  func microseconds(at share: Double) -> Double {
+    let sorted = nanoseconds.sorted()
+    guard !sorted.isEmpty else { return 0 }
+    return Double(sorted[Int(Double(sorted.count - 1) * share)]) / 1000
+  }
+
   /// `p50 12 us, p99 40 us`.
   var summary: String {
-    let sorted = nanoseconds.sorted()
-    guard !sorted.isEmpty else { return "" }
-    let at = { (share: Double) in
-      threeDigits(Double(sorted[Int(Double(sorted.count - 1) * share)]) / 1000)
-    }
-    return "p50 \(at(0.5)) us, p99 \(at(0.99)) us"
+    guard count > 0 else { return "" }
+    let (half, most) = (microseconds(at: 0.5), microseconds(at: 0.99))
+    return "p50 \(threeDigits(half)) us, p99 \(threeDigits(most)) us"
   }
 }
 
