@@ -141,8 +141,8 @@ let package = Package(
       "holdfast",
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
-        "RPCNIO", "RPCServices", "RPCTLS", "Schema", "StoreModel", "StoreProtocol", nioCore,
-        arguments, logging, lifecycle,
+        "RPCNIO", "RPCObservability", "RPCServices", "RPCTLS", "Schema", "StoreModel",
+        "StoreProtocol", nioCore, arguments, logging, lifecycle,
         signals,
       ]),
 

@@ -29,9 +29,11 @@ package final class NodeServer: Sendable {
   ///   - time: the clock.
   ///   - random: for pauses between attempts.
   ///   - logger: what happens to it.
+  ///   - interceptors: what stands before its methods.
   package init(
     store: any ChunkStore, transport: any Transport, configuration: NodeConfiguration,
-    time: any TimeSource, random: any RandomSource, logger: Logger
+    time: any TimeSource, random: any RandomSource, logger: Logger,
+    interceptors: [any ServerInterceptor] = []
   ) {
     self.store = store
     self.configuration = configuration
@@ -55,7 +57,8 @@ package final class NodeServer: Sendable {
     var router = Router([handlers])
     router.addStandardServices(files: [.holdfastV1Node], monitor: monitor)
     server = RPCServer(
-      router: router, transport: transport, address: configuration.listen, time: time,
+      router: router.intercepted(by: interceptors), transport: transport,
+      address: configuration.listen, time: time,
       configuration: configuration.connection, monitor: monitor)
   }
 

@@ -33,7 +33,8 @@ struct DebugReports: DebugService {
       stream: report.stream, method: report.path,
       timeLeftUs: report.timeLeft.map { max($0.microseconds, 1) } ?? 0,
       messagesWaiting: UInt32(report.messagesWaiting), isWriteBlocked: report.isWriteBlocked,
-      sendWindow: report.sendWindow, receiveWindow: report.receiveWindow)
+      sendWindow: report.sendWindow, receiveWindow: report.receiveWindow,
+      ageUs: report.age.microseconds)
   }
 }
 

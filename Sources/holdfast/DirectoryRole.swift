@@ -32,7 +32,8 @@ struct DirectoryRole: ServerRole {
     var router = Router([directory])
     router.addStandardServices(files: [.holdfastV1Directory], monitor: monitor)
     server = RPCServer(
-      router: router, transport: transport, address: listen, time: time, monitor: monitor)
+      router: router.intercepted(by: Self.interceptors(logger, time)), transport: transport,
+      address: listen, time: time, monitor: monitor)
   }
 
   var listeningAddress: Address {

@@ -24,7 +24,7 @@ struct NodeRole: ServerRole {
       random: { random.next() })
     node = NodeServer(
       store: store, transport: transport, configuration: configuration, time: time,
-      random: random, logger: logger)
+      random: random, logger: logger, interceptors: Self.interceptors(logger, time))
   }
 
   var listeningAddress: Address {

@@ -82,12 +82,12 @@ struct RPCTopCommand: AsyncParsableCommand {
         Quantity.bytes(connection.sendWindow),
       ])
     }
-    var calls = [["#", "stream", "method", "left", "waiting", "writing", "window"]]
+    var calls = [["#", "stream", "method", "age", "left", "waiting", "writing", "window"]]
     for connection in report.connections {
       for call in connection.calls {
         calls.append([
           "\(connection.number)", "\(call.stream)", String(call.method.drop { $0 == "/" }),
-          call.timeLeftUs == 0 ? "-" : Self.duration(call.timeLeftUs), "\(call.messagesWaiting)",
+          Self.duration(call.ageUs), call.timeLeftUs == 0 ? "-" : Self.duration(call.timeLeftUs), "\(call.messagesWaiting)",
           call.isWriteBlocked ? "blocked" : "-", Quantity.bytes(call.sendWindow),
         ])
       }
@@ -97,7 +97,7 @@ struct RPCTopCommand: AsyncParsableCommand {
       "up \(Self.duration(report.ageUs)), \(report.connections.count) connections, "
         + "\(calls.count - 1) calls\(state)", "",
     ] + table(rows, rightAligned: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
-      + (calls.count > 1 ? [""] + table(calls, rightAligned: [0, 1, 3, 4, 6]) : [])
+      + (calls.count > 1 ? [""] + table(calls, rightAligned: [0, 1, 3, 4, 5, 7]) : [])
   }
 
   private static func duration(_ microseconds: UInt64) -> String {

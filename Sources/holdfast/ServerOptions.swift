@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import RPC
+import RPCObservability
 import ServiceLifecycle
 import UnixSignals
 
@@ -76,6 +77,13 @@ protocol ServerRole: Sendable {
   func run() async throws
   /// Lets what is under way finish and ends `run`. Returns at once.
   func stop()
+}
+
+extension ServerRole {
+  /// What stands before a server's methods: at the levels `debug` and `trace` each call is logged.
+  static func interceptors(_ logger: Logger, _ time: any TimeSource) -> [any ServerInterceptor] {
+    logger.logLevel <= .debug ? [CallLogging(logger, time: time)] : []
+  }
 }
 
 /// Runs roles for `ServiceGroup`: says when all of them listen, stops them when the group stops.

@@ -56,9 +56,9 @@ struct Room: Sendable, CustomTestStringConvertible {
       "holdfast",
       [
         "DirectoryServer", "NodeServer", "StoreClient", "ChunkStore", "MetadataStore", "RPC",
-        "RPCNIO", "RPCServices", "RPCTLS", "Schema", "StoreModel", "StoreProtocol", "Checksum",
-        "NIOCore", "ArgumentParser",
-        "Logging", "ServiceLifecycle", "UnixSignals",
+        "RPCNIO", "RPCObservability", "RPCServices", "RPCTLS", "Schema", "StoreModel",
+        "StoreProtocol", "Checksum", "NIOCore", "ArgumentParser", "Logging", "ServiceLifecycle",
+        "UnixSignals",
       ]),
   ]
 

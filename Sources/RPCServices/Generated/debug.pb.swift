@@ -317,6 +317,8 @@ public struct CallReport: Message {
   public var isWriteBlocked: Bool
   public var sendWindow: UInt64
   public var receiveWindow: UInt64
+  /// How long ago it came in.
+  public var ageUs: UInt64
   /// Fields that the schema doesn't know.
   public var unknownFields = UnknownFields()
 
@@ -333,7 +335,8 @@ public struct CallReport: Message {
     messagesWaiting: UInt32 = 0,
     isWriteBlocked: Bool = false,
     sendWindow: UInt64 = 0,
-    receiveWindow: UInt64 = 0
+    receiveWindow: UInt64 = 0,
+    ageUs: UInt64 = 0
   ) {
     self.stream = stream
     self.method = method
@@ -342,6 +345,7 @@ public struct CallReport: Message {
     self.isWriteBlocked = isWriteBlocked
     self.sendWindow = sendWindow
     self.receiveWindow = receiveWindow
+    self.ageUs = ageUs
   }
 
   /// protoc-c's struct of the message.
@@ -362,6 +366,7 @@ public struct CallReport: Message {
     c.pointee.is_write_blocked = self.isWriteBlocked ? 1 : 0
     c.pointee.send_window = self.sendWindow
     c.pointee.receive_window = self.receiveWindow
+    c.pointee.age_us = self.ageUs
     try arena.unknownFields(self.unknownFields, of: c)
   }
 
@@ -375,6 +380,7 @@ public struct CallReport: Message {
     self.isWriteBlocked = c.pointee.is_write_blocked != 0
     self.sendWindow = c.pointee.send_window
     self.receiveWindow = c.pointee.receive_window
+    self.ageUs = c.pointee.age_us
     self.unknownFields = CFields.unknownFields(c)
   }
 
@@ -401,6 +407,9 @@ public struct CallReport: Message {
       case "receiveWindow", "receive_window":
         try fields.claim("receive_window")
         try fields.read(&self.receiveWindow)
+      case "ageUs", "age_us":
+        try fields.claim("age_us")
+        try fields.read(&self.ageUs)
       default: try fields.refuse()
       }
     }
@@ -416,6 +425,7 @@ public struct CallReport: Message {
       try out.field("isWriteBlocked", self.isWriteBlocked)
       try out.field("sendWindow", self.sendWindow)
       try out.field("receiveWindow", self.receiveWindow)
+      try out.field("ageUs", self.ageUs)
     }
   }
 }
@@ -496,12 +506,13 @@ extension FileSchema {
       bhgIIAEoBFIKY2FsbHNCZWd1bhIdCgpieXRlc19oZWxkGAkgASgEUglieXRlc0hlbGQSHwoLc2VuZF93aW5kb3cY\
       CiABKARSCnNlbmRXaW5kb3cSJQoOcmVjZWl2ZV93aW5kb3cYCyABKARSDXJlY2VpdmVXaW5kb3cSLgoFY2FsbHMY\
       DCADKAsyGC5ob2xkZmFzdC5ycGMuQ2FsbFJlcG9ydFIFY2FsbHMSHQoKY2FsbF9jb3VudBgNIAEoDVIJY2FsbENv\
-      dW50IvsBCgpDYWxsUmVwb3J0EhYKBnN0cmVhbRgBIAEoDVIGc3RyZWFtEhYKBm1ldGhvZBgCIAEoCVIGbWV0aG9k\
+      dW50IpICCgpDYWxsUmVwb3J0EhYKBnN0cmVhbRgBIAEoDVIGc3RyZWFtEhYKBm1ldGhvZBgCIAEoCVIGbWV0aG9k\
       EiAKDHRpbWVfbGVmdF91cxgDIAEoBFIKdGltZUxlZnRVcxIpChBtZXNzYWdlc193YWl0aW5nGAQgASgNUg9tZXNz\
       YWdlc1dhaXRpbmcSKAoQaXNfd3JpdGVfYmxvY2tlZBgFIAEoCFIOaXNXcml0ZUJsb2NrZWQSHwoLc2VuZF93aW5k\
-      b3cYBiABKARSCnNlbmRXaW5kb3cSJQoOcmVjZWl2ZV93aW5kb3cYByABKARSDXJlY2VpdmVXaW5kb3cyagoFRGVi\
-      dWcSYQoOR2V0Q29ubmVjdGlvbnMSIy5ob2xkZmFzdC5ycGMuR2V0Q29ubmVjdGlvbnNSZXF1ZXN0GiQuaG9sZGZh\
-      c3QucnBjLkdldENvbm5lY3Rpb25zUmVzcG9uc2UiBODgGAFCA7oCAGIGcHJvdG8z\
+      b3cYBiABKARSCnNlbmRXaW5kb3cSJQoOcmVjZWl2ZV93aW5kb3cYByABKARSDXJlY2VpdmVXaW5kb3cSFQoGYWdl\
+      X3VzGAggASgEUgVhZ2VVczJqCgVEZWJ1ZxJhCg5HZXRDb25uZWN0aW9ucxIjLmhvbGRmYXN0LnJwYy5HZXRDb25u\
+      ZWN0aW9uc1JlcXVlc3QaJC5ob2xkZmFzdC5ycGMuR2V0Q29ubmVjdGlvbnNSZXNwb25zZSIE4OAYAUIDugIAYgZw\
+      cm90bzM=\
 
       """)
 }

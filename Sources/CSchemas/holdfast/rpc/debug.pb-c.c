@@ -463,7 +463,7 @@ const ProtobufCMessageDescriptor holdfast__rpc__connection_report__descriptor =
   (ProtobufCMessageInit) holdfast__rpc__connection_report__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor holdfast__rpc__call_report__field_descriptors[7] =
+static const ProtobufCFieldDescriptor holdfast__rpc__call_report__field_descriptors[8] =
 {
   {
     "stream",
@@ -549,8 +549,21 @@ static const ProtobufCFieldDescriptor holdfast__rpc__call_report__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "age_us",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Holdfast__Rpc__CallReport, age_us),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned holdfast__rpc__call_report__field_indices_by_name[] = {
+  7,   /* field[7] = age_us */
   4,   /* field[4] = is_write_blocked */
   3,   /* field[3] = messages_waiting */
   1,   /* field[1] = method */
@@ -562,7 +575,7 @@ static const unsigned holdfast__rpc__call_report__field_indices_by_name[] = {
 static const ProtobufCIntRange holdfast__rpc__call_report__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor holdfast__rpc__call_report__descriptor =
 {
@@ -572,7 +585,7 @@ const ProtobufCMessageDescriptor holdfast__rpc__call_report__descriptor =
   "Holdfast__Rpc__CallReport",
   "holdfast.rpc",
   sizeof(Holdfast__Rpc__CallReport),
-  7,
+  8,
   holdfast__rpc__call_report__field_descriptors,
   holdfast__rpc__call_report__field_indices_by_name,
   1,  holdfast__rpc__call_report__number_ranges,

@@ -143,10 +143,14 @@ struct  Holdfast__Rpc__CallReport
   protobuf_c_boolean is_write_blocked;
   uint64_t send_window;
   uint64_t receive_window;
+  /*
+   * How long ago it came in.
+   */
+  uint64_t age_us;
 };
 #define HOLDFAST__RPC__CALL_REPORT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&holdfast__rpc__call_report__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0 }
+    , 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0 }
 
 
 /* Holdfast__Rpc__GetConnectionsRequest methods */
