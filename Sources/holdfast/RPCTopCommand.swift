@@ -87,7 +87,8 @@ struct RPCTopCommand: AsyncParsableCommand {
       for call in connection.calls {
         calls.append([
           "\(connection.number)", "\(call.stream)", String(call.method.drop { $0 == "/" }),
-          Self.duration(call.ageUs), call.timeLeftUs == 0 ? "-" : Self.duration(call.timeLeftUs), "\(call.messagesWaiting)",
+          Self.duration(call.ageUs), call.timeLeftUs == 0 ? "-" : Self.duration(call.timeLeftUs),
+          "\(call.messagesWaiting)",
           call.isWriteBlocked ? "blocked" : "-", Quantity.bytes(call.sendWindow),
         ])
       }

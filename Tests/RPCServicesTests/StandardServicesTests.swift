@@ -142,7 +142,8 @@ struct StandardServicesTests {
         let call = try #require(connection.calls.first)
         #expect(call.method == "/holdfast.v1.Node/GetNodeStatus" && call.stream == 1)
         #expect((1...60_000_000).contains(call.timeLeftUs) && !call.isWriteBlocked)
-        #expect(call.ageUs <= 60_000_000 - call.timeLeftUs, "its age and what is left are its deadline")
+        #expect(
+          call.ageUs <= 60_000_000 - call.timeLeftUs, "its age and what is left are its deadline")
         signals.send("release")
         try await group.waitForAll()
       }

@@ -55,7 +55,8 @@ final class Call: @unchecked Sendable {
   var leaver: UnsafeContinuation<Void, Never>?
 
   init(
-    connection: Connection, path: String, deadline: Instant?, requestMetadata: Metadata = Metadata(),
+    connection: Connection, path: String, deadline: Instant?,
+    requestMetadata: Metadata = Metadata(),
     began: Instant = Instant(nanoseconds: 0)
   ) {
     self.began = began

@@ -30,7 +30,8 @@ extension Attack {
         block { _ in frame(8, id: 0, message: bytes(8)) }
       },
       Attack(
-        name: "empties", transport: transport, opening: with(frame(1, id: 1, meta: opening(of: pour)))
+        name: "empties", transport: transport,
+        opening: with(frame(1, id: 1, meta: opening(of: pour)))
       ) { _ in
         block { _ in frame(3, id: 1, flags: 0x02) }
       },
@@ -44,7 +45,8 @@ extension Attack {
       Attack(name: "windows", transport: transport) { first in
         block { number in
           let limit = 64 << 20 + UInt64(first + number)
-          return frame(7, id: 0, message: (0..<8).map { UInt8(truncatingIfNeeded: limit >> (8 * $0)) })
+          return frame(
+            7, id: 0, message: (0..<8).map { UInt8(truncatingIfNeeded: limit >> (8 * $0)) })
         }
       },
       Attack(name: "deaf", transport: transport, connections: 4, reads: false) { id in

@@ -25,7 +25,9 @@ enum GRPCPeer {
         var rates: [Double] = []
         for _ in 0..<repetitions {
           var count = 0
-          let elapsed = try await seconds { count = try await calls(client, inFlight, for: patience) }
+          let elapsed = try await seconds {
+            count = try await calls(client, inFlight, for: patience)
+          }
           rates.append(Double(count) / elapsed)
         }
         return median(rates)
@@ -46,7 +48,9 @@ enum GRPCPeer {
               request: ClientRequest(message: payload), descriptor: Echo.ping,
               serializer: BytesCoder(), deserializer: BytesCoder(), options: .defaults
             ) { try $0.message }
-            guard answer.count == payload.count else { throw RPCError(code: .internalError, message: "") }
+            guard answer.count == payload.count else {
+              throw RPCError(code: .internalError, message: "")
+            }
             count += 1
           }
           return count
