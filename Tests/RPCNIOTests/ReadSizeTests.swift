@@ -19,12 +19,16 @@ struct ReadSizeTests {
     }
   }
 
-  @Test("what is left of a body, within reason, and little again behind it")
+  @Test("what is left of a body, as much of it as comes at once, and little again behind it")
   func body() {
     size.expect(200_000)
     #expect(capacity == 200_000 + ReadSize.small)
     size.expect(1 << 40)
+    #expect(capacity == ReadSize.first)
+    for _ in 0..<5 { _ = size.record(actualReadBytes: ReadSize.largest) }
     #expect(capacity == ReadSize.largest)
+    for _ in 0..<3 { _ = size.record(actualReadBytes: 60_000) }
+    #expect(capacity == ReadSize.largest / 8, "reads of 60,000 bytes fill a good part of it")
     size.expect(0)
     #expect(size.nextBufferSize() == nil, "no large buffer is used again for it")
     #expect(capacity == ReadSize.small)

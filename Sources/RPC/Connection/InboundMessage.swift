@@ -13,12 +13,6 @@ struct InboundMessage: Sendable, Hashable {
 extension ByteBuffer {
   /// Whether it is a small part of what it keeps in memory.
   fileprivate var isWasteful: Bool { readableBytes < storageCapacity / 4 }
-
-  /// A copy that has no room to spare.
-  fileprivate init(ofCopyOf other: ByteBuffer) {
-    self = ByteBufferAllocator().buffer(capacity: other.readableBytes)
-    writeImmutableBuffer(other)
-  }
 }
 
 /// A message that comes in over several frames.
