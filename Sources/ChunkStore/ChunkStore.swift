@@ -84,6 +84,13 @@ package protocol ChunkPut: Sendable {
   ///   missing, `alreadyExists` when the chunk is here with other content, and what `append` throws.
   func finish(checksum: UInt32) async throws -> ChunkRecord
 
+  /// The same for a copy that mends a damaged chunk: a chunk that was deleted meanwhile stays deleted.
+  ///
+  /// - Parameter checksum: CRC-32C of the whole chunk as its writer has it.
+  /// - Returns: the chunk as stored.
+  /// - Throws: `deleted` when it was, and what `finish` throws.
+  func mend(checksum: UInt32) async throws -> ChunkRecord
+
   /// Gives up: nothing is left of the put. Needed after an error; harmless otherwise.
   func cancel() async
 }

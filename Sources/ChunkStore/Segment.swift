@@ -57,6 +57,9 @@ struct Segment: Sendable {
   var stuckAt: Int?
   /// Whether its file is on its way out.
   var isLeaving = false
+  /// Whether a part of it couldn't be read when the store opened: there may be more in it than is known, so
+  /// it stays.
+  var isUnread = false
 
   /// Records that are larger stand in extents of their own, on disk blocks of their own.
   static let maxGatheredBytes = 64 << 10
@@ -64,6 +67,10 @@ struct Segment: Sendable {
   static let maxReserveStep = 64 << 20
   /// Dead records of at least so many bytes have their room given back at once.
   static let minPunchedBytes = 64 << 10
+
+  /// Whether room inside it may be given back now. Not before it is sealed: a record's header says which
+  /// other one it replaced, and until a checkpoint says so too, that must not go.
+  var mayBePunched: Bool { phase == .sealed && pins == 0 && !isLeaving }
 
   /// About how many bytes a chunk's record takes.
   static func recordBytes(length: UInt32) -> Int {

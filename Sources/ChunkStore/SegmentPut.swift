@@ -70,6 +70,14 @@ actor SegmentPut: ChunkPut {
   }
 
   func finish(checksum: UInt32) async throws -> ChunkRecord {
+    try await finish(checksum: checksum, mends: false)
+  }
+
+  func mend(checksum: UInt32) async throws -> ChunkRecord {
+    try await finish(checksum: checksum, mends: true)
+  }
+
+  private func finish(checksum: UInt32, mends: Bool) async throws -> ChunkRecord {
     try checkOpen()
     guard checksums.byteCount == chunk.length else {
       throw StoreError(
@@ -95,7 +103,7 @@ actor SegmentPut: ChunkPut {
       header.place = try await takeExtent()
       body = .placed(buffer)
     }
-    let record = try await store.store(header, body: body, use: .put)
+    let record = try await store.store(header, body: body, mends: mends)
     await cancel()
     return record
   }
@@ -182,16 +190,23 @@ extension SegmentStore {
   /// Makes a chunk durable and visible, or finds it here with the same content. One at a time for each
   /// chunk.
   ///
+  /// - Parameters:
+  ///   - header: of its record; what it supersedes is filled in.
+  ///   - body: its bytes.
+  ///   - mends: whether a chunk that was deleted stays so.
   /// - Returns: the chunk as stored.
-  /// - Throws: `alreadyExists` when it is here with other content, and what the disk throws.
+  /// - Throws: `alreadyExists` when it is here with other content; `deleted` when `mends` and it was;
+  ///   and what the disk throws.
   func store(
-    _ header: RecordHeader, body: Commit.Body, use: StoreState.Use
+    _ header: RecordHeader, body: Commit.Body, mends: Bool
   ) async throws -> ChunkRecord {
     let id = header.record.chunk.id
     await takeTurn(.chunk(id))
     defer { endTurn(.chunk(id)) }
     var header = header
-    if let known = shell.withLock({ $0.state.index[id] }) {
+    let (known, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
+    if mends, known == nil, isDeleted { throw StoreError.noChunk(id, isDeleted: true) }
+    if let known {
       if let stored = try await sound(id) {
         guard stored.blocks == header.blocks,
           stored.record.chunk.length == header.record.chunk.length
@@ -200,7 +215,7 @@ extension SegmentStore {
       }
       header.superseded = known.place
     }
-    return try await commit(Commit(header: header, body: body, use: use)).get().record
+    return try await commit(Commit(header: header, body: body, use: .put)).get().record
   }
 
   /// Ends an extent that a large chunk had, stored or not.

@@ -87,7 +87,6 @@ struct SegmentRecovery: Sendable {
       }
     }
     numbers.sort()
-    let known: SegmentList?
     do throws(StoreError) {
       known = try await SegmentList.read(on: disk)
     } catch {
@@ -170,6 +169,8 @@ struct SegmentRecovery: Sendable {
     return .sealed(footer)
   }
 
+  /// The list of segments as it was found.
+  private var known: SegmentList?
   /// How many records of which others a segment ended.
   private var targets: [UInt32: [UInt32: Int]] = [:]
 
@@ -208,6 +209,7 @@ struct SegmentRecovery: Sendable {
       report(path, "its checkpoint is damaged; the whole segment was read")
       guard let file = try? await disk.open(path) else {
         report(path, "cannot be opened again")
+        state.segments[number]?.isUnread = true
         return
       }
       let scan = await SegmentRecovery.scan(file, number: number, fileBytes: Int(footer.offset))
@@ -269,7 +271,10 @@ struct SegmentRecovery: Sendable {
     state.segments[number]?.kills = kills
     state.segments[number]?.phase = .failed
     // One that could not be read is left as it is: it may be readable another day.
-    guard !scan.isUnreadable else { return }
+    guard !scan.isUnreadable else {
+      state.segments[number]?.isUnread = true
+      return
+    }
     do throws(StoreError) {
       let bytes = try await SegmentStore.writeCheckpoint(
         SegmentCheckpoint(
@@ -300,7 +305,15 @@ struct SegmentRecovery: Sendable {
       listed.remove(number)
       state.segments[number] = nil
     }
-    try await SegmentList(numbers: listed).write(on: disk)
+    guard !empty.isEmpty || listed != known?.numbers else { return }
+    do throws(StoreError) {
+      try await SegmentList(numbers: listed).write(on: disk)
+    } catch {
+      // A full disk: what stands there now is right but for segments that nothing was written to.
+      guard error.code == .resourceExhausted else { throw error }
+      report(SegmentList.path, "cannot be written: \(error.message)")
+      return
+    }
     for number in empty {
       do throws(StoreError) {
         try await disk.remove(StorePaths.segment(number))

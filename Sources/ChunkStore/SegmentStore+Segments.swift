@@ -258,8 +258,7 @@ extension SegmentStore {
   /// Gives the room of a segment's dead records back, unless somebody reads from it.
   func punch(_ number: UInt32) async {
     let dead = shell.withLock { shell -> [Range<Int>] in
-      guard let segment = shell.state.segments[number], segment.pins == 0, !segment.isLeaving
-      else { return [] }
+      guard let segment = shell.state.segments[number], segment.mayBePunched else { return [] }
       shell.state.segments[number]?.dead = []
       return segment.dead
     }
@@ -280,7 +279,7 @@ extension SegmentStore {
   func removeSegment(_ number: UInt32) async throws(StoreError) {
     let isLeaving = shell.withLock { shell in
       guard let segment = shell.state.segments[number], segment.pins == 0,
-        segment.liveBytes == 0, segment.extents == 0
+        segment.liveBytes == 0, segment.extents == 0, !segment.isUnread
       else { return false }
       shell.state.segments[number]?.isLeaving = true
       return true

@@ -19,10 +19,13 @@ enum StorePaths {
     return "\(segments)/\(String(repeating: "0", count: 8 - digits.count))\(digits).segment"
   }
 
+  /// Numbers from here on are no segments': others must be able to follow.
+  private static let maxSegment: UInt32 = 1 << 31
+
   /// The number of a segment by its file's name; nil when it is none.
   static func segment(ofFile name: String) -> UInt32? {
     guard let dot = name.firstIndex(of: "."), let number = UInt32(name[..<dot], radix: 16),
-      number > 0, segment(number) == "\(segments)/\(name)"
+      number > 0, number < maxSegment, segment(number) == "\(segments)/\(name)"
     else { return nil }
     return number
   }

@@ -285,8 +285,7 @@ struct StoreState: Sendable {
 
   /// Segments with room to give back and nobody who reads them.
   var segmentsToPunch: [UInt32] {
-    segments.values.filter { !$0.dead.isEmpty && $0.pins == 0 && !$0.isLeaving }.map(\.number)
-      .sorted()
+    segments.values.filter { $0.mayBePunched && !$0.dead.isEmpty }.map(\.number).sorted()
   }
 
   /// Bytes of a segment that have to be written anew to be rid of it: its chunks, and what it says of
@@ -317,6 +316,7 @@ struct StoreState: Sendable {
   var segmentToCompact: UInt32? {
     let candidates = segments.values.filter {
       ($0.phase == .sealed || $0.phase == .failed) && $0.extents == 0 && !$0.isLeaving
+        && !$0.isUnread
         && $0.stuckAt != $0.liveBytes && ($0.pins == 0 || keptBytes(of: $0) > 0)
     }
     if let failed = candidates.filter({ $0.phase == .failed }).map(\.number).min() { return failed }

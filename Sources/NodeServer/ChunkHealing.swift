@@ -100,8 +100,20 @@ struct ChunkHealing: Sendable {
           }
         }
         watch.pause()
-        _ = try await put.finish(checksum: record.checksum)
+        try await checkHere(id)
+        _ = try await put.mend(checksum: record.checksum)
       }
+    }
+  }
+
+  /// Sees that a chunk wasn't deleted while its copy came in, on whichever disk it is.
+  private func checkHere(_ id: ChunkID) async throws {
+    do {
+      _ = try await store.stat(id)
+    } catch let error as StoreError where error.code == .notFound || error.code == .deleted {
+      throw error
+    } catch {
+      return  // It is damaged: that is what the copy is for.
     }
   }
 

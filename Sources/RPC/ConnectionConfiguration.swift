@@ -27,8 +27,9 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   public var maxUnfinishedBytes = 256 << 20
   /// Server: the most connections at once; more are closed when they come in.
   public var maxConnections = 10_000
-  /// Server: bytes of messages, whole and begun, that all connections together hold for their handlers.
-  /// Beyond it the connection that holds the most is given up, with an error that says so.
+  /// Server: bytes of messages, whole and begun, and of metadata that all connections together hold for their
+  /// handlers. Beyond it connections are given up, with an error that says so: those of the host that holds the
+  /// most, the largest first.
   public var maxServerHeldBytes = 2 << 30
   /// How long a client waits for a connection, its preface included.
   public var connectTimeout: Duration = .seconds(5)

@@ -40,3 +40,13 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     entries.append(Entry(key: key, value: Array(value.utf8)))
   }
 }
+
+extension Metadata {
+  /// About what it takes in memory: small entries take several times their bytes.
+  var memoryBytes: Int {
+    entries.reduce(0) { $0 + Self.entryBytes + $1.key.utf8.count + $1.value.count }
+  }
+
+  /// What an entry takes beside its bytes.
+  private static let entryBytes = 96
+}

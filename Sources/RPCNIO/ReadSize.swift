@@ -24,7 +24,9 @@ final class ReadSize: RecvByteBufferAllocator {
   }
 
   private var wanted: Int {
-    min(expected.load(ordering: .relaxed) + Self.small, most.load(ordering: .relaxed))
+    let bytes = min(expected.load(ordering: .relaxed) + Self.small, most.load(ordering: .relaxed))
+    // Buffers have powers of two: the one below, so that little is read beyond the body.
+    return 1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount)
   }
 
   /// A new buffer.

@@ -48,6 +48,7 @@ struct ServerOptions: ParsableArguments {
   ///
   /// - Throws: what keeps the server from running.
   func run(_ service: any ServiceLifecycle.Service, logger: Logger) async throws {
+    raiseFileLimit()
     var quiet = logger
     quiet.logLevel = .error
     let group = ServiceGroup(
@@ -59,6 +60,20 @@ struct ServerOptions: ParsableArguments {
         ], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
     try await group.run()
   }
+}
+
+/// Lets the server have as many files and connections as the system allows it: the usual 1,024 are soon used up.
+private func raiseFileLimit() {
+  #if canImport(Glibc)
+    let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+  #else
+    let files = RLIMIT_NOFILE
+  #endif
+  var limit = rlimit()
+  guard getrlimit(files, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+  limit.rlim_cur = limit.rlim_max
+  // Without it the server serves fewer: no reason not to start.
+  _ = setrlimit(files, &limit)
 }
 
 private func parseLogLevel(_ text: String) throws -> Logger.Level {

@@ -1,3 +1,4 @@
+import NIOCore
 import StoreModel
 import Synchronization
 import Testing
@@ -94,5 +95,35 @@ struct DeletionTests {
       state.checkInvariants()
     }
     #expect(kills.map { state.deleted[$0.id] != nil } == [false, false, true, true, true, true])
+  }
+}
+
+@Suite("A copy that mends a chunk")
+struct MendingTests {
+  private let id = ChunkID(group: 7, upload: 1, index: 0)
+
+  @Test(
+    "replaces a damaged one, and doesn't bring back what was deleted meanwhile",
+    arguments: [5_000, 300_000])
+  func mends(length: Int) async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    let bytes = pattern(length, seed: 1)
+    let record = try await store.store(bytes, upload: 1)
+    let place = try #require(store.place(upload: 1))
+    disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + length / 2] ^= 1 }
+    #expect(await code { _ = try await store.load(upload: 1) } == .dataLoss)
+
+    let copy = try await store.beginPut(record.chunk)
+    try await copy.append(ByteBuffer(bytes: bytes))
+    _ = try await copy.mend(checksum: record.checksum)
+    #expect(try await store.load(upload: 1) == bytes)
+
+    let late = try await store.beginPut(record.chunk)
+    try await late.append(ByteBuffer(bytes: bytes))
+    try await store.delete(id)
+    #expect(await code { _ = try await late.mend(checksum: record.checksum) } == .deleted)
+    await late.cancel()
+    #expect(await code { _ = try await store.load(upload: 1) } == .deleted)
   }
 }

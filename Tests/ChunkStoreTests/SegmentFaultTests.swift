@@ -303,9 +303,11 @@ struct SegmentFaultTests {
   @Test("a large chunk's room comes back when it is deleted, but not from under a reader")
   func punching() async throws {
     let disk = MemoryDisk()
-    let store = try await openStore(disk)
     let bytes = pattern(1 << 20, seed: 1)
-    try await store.store(bytes, upload: 1)
+    let first = try await openStore(disk)
+    try await first.store(bytes, upload: 1)
+    await first.close()
+    let store = try await openStore(disk)
     let reader = try await store.openChunk(ChunkID(group: 7, upload: 1, index: 0))
     try await store.delete(ChunkID(group: 7, upload: 1, index: 0))
     let before = try await disk.space().freeBytes

@@ -26,6 +26,9 @@ struct ConnectionMachineErrorTests {
     Violation(
       "method number out of order", .server,
       Frames.frame(.call, 5, meta: Frames.opening("/a.B/C", id: 2))),
+    Violation(
+      "path that is too long", .server,
+      Frames.frame(.call, 5, meta: Frames.opening("/" + String(repeating: "x", count: 1_024)))),
     Violation("message for a call never made", .server, Frames.frame(.message, 5, [.message])),
     Violation("message for an even id", .server, Frames.frame(.message, 2, [.message])),
     Violation("body for a call never made", .client, Frames.frame(.body, 5)),

@@ -61,6 +61,52 @@ struct ServerMemoryTests {
     }
   }
 
+  @Test("counts frames that aren't whole, and metadata")
+  func unseen() async throws {
+    var configuration = ConnectionConfiguration()
+    configuration.maxServerHeldBytes = 1 << 20
+    var opening = CallOpening(method: Self.deaf.path)
+    for _ in 0..<1_000 { opening.metadata.append("a", "b") }
+    var meta = ByteBuffer()
+    opening.encode(into: &meta)
+    let calls = (0..<20).map {
+      Frames.frame(.call, UInt32(2 * $0 + 1), meta: Array(meta.readableBytesView))
+    }
+    let half = Frames.frame(
+      .message, 1, .message, message: [UInt8](repeating: 0, count: 1_100_000))
+    let begun = Frames.frame(.call, 1, meta: Frames.opening(Self.deaf.path))
+    let halfFrame = [begun, half.getSlice(at: 0, length: 1_099_000) ?? ByteBuffer()]
+    try await withServer(configuration) { transport, address in
+      for frames in [calls, halfFrame] {
+        let bytes = try await transport.connect(to: address)
+        try await RawPeer.with(bytes) { peer in
+          expect(await peer.next() != nil)
+          bytes.write(frames)
+          let last = try #require(await peer.nextFrame())
+          #expect(last.header.type == .error)
+          #expect(try CallEnding(decoding: last.meta).code == .resourceExhausted)
+          expect(await peer.next() == nil)
+        }
+      }
+    }
+  }
+
+  @Test("the host that holds the most goes first, however many connections it has")
+  func victim() {
+    func holder(_ peer: String, _ bytes: Int) -> Holder {
+      let connection = Connection(
+        role: .server, bytes: DeafBytes(), peer: peer, configuration: ConnectionConfiguration(),
+        time: SystemTimeSource())
+      return Holder(connection: connection, bytes: bytes)
+    }
+    let holders = [
+      holder("10.0.0.1:1", 50), holder("10.0.0.2:1", 30), holder("10.0.0.2:2", 20),
+      holder("10.0.0.2:3", 25), holder("10.0.0.3:9", 10),
+    ]
+    #expect(Holder.first(of: holders) == 1)
+    #expect(Holder.first(of: []) == nil)
+  }
+
   @Test("what is taken or whose connection has gone counts no more")
   func givenBack() async throws {
     var configuration = ConnectionConfiguration()
@@ -112,6 +158,16 @@ struct ServerMemoryTests {
       }
     }
   }
+}
+
+/// A connection that carries nothing.
+private final class DeafBytes: ByteConnection {
+  let peer = "deaf"
+  let executor: (any TaskExecutor)? = nil
+  func start(_ handler: any ByteHandler) {}
+  func write(_ bytes: [ByteBuffer]) {}
+  func setReading(_ reading: Bool) {}
+  func close() {}
 }
 
 extension CallContext {

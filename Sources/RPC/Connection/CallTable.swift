@@ -51,3 +51,20 @@ struct CallTable: Sendable {
     freePlaces.append(place)
   }
 }
+
+extension ConnectionMachine {
+  /// One open call.
+  struct CallState: Sendable, Hashable {
+    var incoming: IncomingCredit
+    var outgoing: OutgoingCredit
+    var assembly = MessageAssembly()
+    /// Server: the client has sent its last message.
+    var isRemoteEnded = false
+    /// Client: this side has sent its last message.
+    var isLocalEnded = false
+    /// Client: a HEAD or a response has come.
+    var hasAnswer = false
+    /// Its credit stands in `windowsDue`.
+    var isWindowDue = false
+  }
+}

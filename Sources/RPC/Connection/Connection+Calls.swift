@@ -99,7 +99,12 @@ extension Connection {
 
   private func checkWritable(_ call: Call, _ state: inout State) throws(RPCError) {
     if call.isOver { throw overError(call) }
-    precondition(call.isWritten, "one task writes at a time")
+    if !call.isWritten { throw stillWriting(call) }
+  }
+
+  /// One task writes at a time; a write that was cancelled leaves its message to be sent.
+  private func stillWriting(_ call: Call) -> RPCError {
+    RPCError(.failedPrecondition, "a message of \(call.path) is still being sent")
   }
 
   private func overError(_ call: Call) -> RPCError {
@@ -199,7 +204,7 @@ extension Connection {
     let error = enter { state, wakeups -> RPCError? in
       if call.isOutboundEnded || role == .server { return nil }
       if call.isOver { return call.ending }
-      precondition(call.isWritten, "one task writes at a time")
+      if !call.isWritten { return stillWriting(call) }
       call.isOutboundEnded = true
       state.outbox.append(.message, stream: call.id, flags: .endStream)
       state.machine.sent(FrameHeader(type: .message, flags: .endStream, stream: call.id))
@@ -223,6 +228,11 @@ extension Connection {
     _ call: Call, _ metadata: Metadata, _ state: inout State
   ) throws(RPCError) -> Bool {
     if call.isOver { throw overError(call) }
+    guard call.path.utf8.count <= ConnectionMachine.maxMethodBytes else {
+      throw RPCError(
+        .invalidArgument,
+        "a method's path has at most \(ConnectionMachine.maxMethodBytes) bytes")
+    }
     if let remote = state.machine.remote {
       let bytes = metadata.encodedBytes + call.path.utf8.count + CallOpening.fixedBytes
       guard bytes <= remote.maxMeta else {

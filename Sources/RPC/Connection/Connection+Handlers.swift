@@ -34,6 +34,7 @@ extension Connection {
       call.isOver = true
     }
     dropInbound(of: call, &state)
+    state.metadataBytes -= call.requestMetadata.memoryBytes
     if state.machine.hasWindows { wantFlush(&state, &wakeups) }
     state.machine.handlerEnded()
     closeIfDrained(&state, &wakeups)

@@ -81,6 +81,7 @@ extension Connection {
     call.id = id
     if let message { call.inbound.append(message, ofRead: state.bytesReceived) }
     call.isInboundEnded = isEnded
+    state.metadataBytes += call.requestMetadata.memoryBytes
     state.calls[id] = call
     state.newCalls.append((call, route))
     watch(call, &state)

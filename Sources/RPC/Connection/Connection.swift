@@ -52,14 +52,17 @@ final class Connection: ByteHandler, Sendable {
     var isReading = true
     /// The transport has said its last word.
     var isGone = false
+    /// Server: what the metadata of the calls that have handlers take in memory.
+    var metadataBytes = 0
     /// What the budget was told that it holds.
     var charged = 0
     var lastReceived: Instant
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
     var pingSent: Instant?
-    /// When a frame was begun that isn't whole.
+    /// When a frame was begun that isn't whole, and which one it is.
     var frameBegan: Instant?
+    var watchedFrame: UInt64 = 0
     /// Server: when new calls are refused, whether the client knows or not.
     var drainRefuses: Instant?
     var drainEnds: Instant?
@@ -218,6 +221,7 @@ extension Connection {
         fail(error, &state, &wakeups)
       }
       noteFrame(&state, now: now)
+      state.decoder.releaseInput()
       return state.decoder.bodyLeft
     }
   }
@@ -257,8 +261,9 @@ extension Connection {
       state.frameBegan = nil
       return
     }
-    guard state.frameBegan == nil else { return }
+    guard state.frameBegan == nil || state.watchedFrame != state.decoder.frameCount else { return }
     state.frameBegan = now
+    state.watchedFrame = state.decoder.frameCount
     arm(now.advanced(by: Self.frameTimeout), &state)
   }
 }
@@ -281,6 +286,8 @@ extension Connection {
     }
     state.queue = []
     state.calls = [:]
+    state.machine.forgetCalls()
+    state.decoder = FrameDecoder(settings: state.machine.local)
     for (call, _) in state.newCalls { wakeups.cancelHandler(of: call) }
     timekeeper.stop()
     let output = state.outbox.take()
@@ -303,11 +310,14 @@ extension Connection {
 // MARK: The server's memory
 
 extension Connection {
-  /// What came in and wasn't taken: messages that wait for their readers, and those that aren't whole.
+  /// What came in and wasn't taken: messages that wait for their readers, messages and frames that aren't
+  /// whole, and the metadata of calls.
   var heldBytes: Int { state.withLock { held($0) } }
 
   private func held(_ state: borrowing State) -> Int {
-    state.isClosing ? 0 : Int(clamping: state.machine.incoming.held + state.machine.unfinished)
+    guard !state.isClosing else { return 0 }
+    let messages = state.machine.incoming.held + state.machine.unfinished
+    return Int(clamping: messages) + state.metadataBytes + state.decoder.keptBytes
   }
 
   /// Tells the budget what is held now.
@@ -318,6 +328,15 @@ extension Connection {
     let isOver = budget.change(by: held - state.charged)
     state.charged = held
     if isMore && isOver { wakeups.perform { self.events.overBudget() } }
+  }
+
+  /// Server: closes the connection before anything is sent, which a client takes for a server that can't be
+  /// reached: it backs off.
+  func refuse() {
+    enter { state, wakeups in
+      state.outbox = Outbox()
+      close(RPCError(.resourceExhausted, "too many connections"), &state, &wakeups)
+    }
   }
 
   /// Gives the connection up, as the server needs the memory that it holds.

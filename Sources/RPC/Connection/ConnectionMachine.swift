@@ -6,21 +6,6 @@ internal import NIOCore
 /// The shell around it (`Connection`) delivers messages, sends frames and keeps one promise: each
 /// message handed out is reported with `consumed` once, taken or dropped.
 struct ConnectionMachine {
-  /// One open call.
-  struct CallState: Sendable, Hashable {
-    var incoming: IncomingCredit
-    var outgoing: OutgoingCredit
-    var assembly = MessageAssembly()
-    /// Server: the client has sent its last message.
-    var isRemoteEnded = false
-    /// Client: this side has sent its last message.
-    var isLocalEnded = false
-    /// Client: a HEAD or a response has come.
-    var hasAnswer = false
-    /// Its credit stands in `windowsDue`.
-    var isWindowDue = false
-  }
-
   /// How far a drain has come.
   enum Drain: Sendable, Hashable {
     /// Nobody has spoken of one.
@@ -65,6 +50,8 @@ struct ConnectionMachine {
 
   /// The most method numbers on a connection.
   static let maxMethods = 1_024
+  /// The most bytes of a method's path.
+  static let maxMethodBytes = 1_024
   /// The id that the first GOAWAY of a drain names: no call is refused yet.
   static let drainAnnouncement = UInt32.max
   /// What the PING behind it says; its answer shows that the client has read both.
@@ -166,6 +153,9 @@ extension ConnectionMachine {
   private mutating func resolveMethod(
     _ opening: inout CallOpening
   ) throws(ConnectionFailure) -> Bool {
+    guard opening.method.utf8.count <= Self.maxMethodBytes else {
+      throw ConnectionFailure("a method's path of \(opening.method.utf8.count) bytes")
+    }
     if opening.methodID == 0 { return !opening.method.isEmpty }
     if opening.method.isEmpty {
       guard opening.methodID <= methods.count else { return false }
@@ -432,6 +422,13 @@ extension ConnectionMachine {
     guard let place = calls.place(of: id) else { return }
     calls[at: place].incoming.release(cost)
     noteWindow(id, at: place)
+  }
+
+  /// The connection is over: nothing that has begun will be whole.
+  mutating func forgetCalls() {
+    calls = CallTable()
+    unfinished = 0
+    bodyOf = nil
   }
 
   /// Server: a handler returned.

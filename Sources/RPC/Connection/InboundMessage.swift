@@ -13,6 +13,21 @@ struct InboundMessage: Sendable, Hashable {
 extension ByteBuffer {
   /// Whether it is a small part of what it keeps in memory.
   fileprivate var isWasteful: Bool { readableBytes < storageCapacity / 4 }
+
+  /// The same bytes, in a buffer of their own where they are a small part of one.
+  fileprivate var compacted: ByteBuffer {
+    guard isWasteful else { return self }
+    var copy = ByteBufferAllocator().buffer(capacity: readableBytes)
+    copy.writeImmutableBuffer(self)
+    return copy
+  }
+}
+
+extension FrameHeader {
+  /// Whether its message isn't whole with its parts: more of it, or a body, has to come.
+  fileprivate var hasMore: Bool {
+    bodyLength > 0 || !flags.isDisjoint(with: [.moreMessage, .moreBody])
+  }
 }
 
 /// A message that comes in over several frames.
@@ -44,7 +59,7 @@ struct MessageAssembly: Sendable, Hashable {
       guard phase == .body else { throw ConnectionFailure("a body out of place") }
     } else if header.flags.contains(.message) {
       switch phase {
-      case .idle: message.bytes = bytes
+      case .idle: message.bytes = header.hasMore ? bytes.compacted : bytes
       case .messagePart where header.type == .message: message.bytes.writeImmutableBuffer(bytes)
       default: throw ConnectionFailure("a message inside another")
       }

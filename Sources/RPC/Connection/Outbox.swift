@@ -58,7 +58,8 @@ struct Outbox {
 
   /// Takes back what the transport was given: where it copied the last buffer, frames are written there again.
   mutating func reuse(_ output: consuming [ByteBuffer]) {
-    guard tail.capacity == 0, var last = output.popLast(), last.capacity <= Self.reusedBytes
+    guard tail.capacity == 0, var last = output.popLast(),
+      last.storageCapacity <= Self.reusedBytes
     else { return }
     last.clear()
     tail = last

@@ -33,6 +33,8 @@ struct FrameDecoder {
   private var input = ByteBuffer()
   /// The beginning of a preface, header or parts that came in pieces, while `wanted` bytes aren't whole.
   private(set) var gathered: ByteBuffer?
+  /// Frames whose headers came in.
+  private(set) var frameCount: UInt64 = 0
 
   /// Expects a preface, then frames within `settings`, which are those of this side.
   init(settings: PeerSettings) {
@@ -51,6 +53,14 @@ struct FrameDecoder {
   /// What is left of the body that is coming in.
   var bodyLeft: Int {
     if case .body(let left) = expectation { left } else { 0 }
+  }
+
+  /// Bytes that are kept until the rest of their frame is there.
+  var keptBytes: Int { gathered?.readableBytes ?? 0 }
+
+  /// Lets go of what was read and taken.
+  mutating func releaseInput() {
+    if input.readableBytes == 0 { input = ByteBuffer() }
   }
 
   /// Takes bytes; `next()` is to be called until it returns nil before more are taken.
@@ -109,6 +119,7 @@ struct FrameDecoder {
 
   private mutating func nextHeader() throws(ConnectionFailure) -> FrameHeader? {
     guard var bytes = take(FrameHeader.byteCount) else { return nil }
+    frameCount += 1
     guard
       let (payload, stream, type, flags, meta, message) = bytes.readMultipleIntegers(
         endianness: .little, as: (UInt32, UInt32, UInt8, UInt8, UInt16, UInt32).self)

@@ -114,5 +114,7 @@ extension PeerSettings {
       }
       self[keyPath: setting.path] = min(number, 1 << 62)
     }
+    // A frame's header has 16 bits for it: nobody can take more.
+    maxMeta = min(maxMeta, UInt64(UInt16.max))
   }
 }

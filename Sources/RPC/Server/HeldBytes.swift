@@ -23,3 +23,24 @@ final class HeldBytes: Sendable {
     held.wrappingAdd(bytes, ordering: .relaxed).newValue > limit
   }
 }
+
+/// A connection that holds something.
+struct Holder {
+  let connection: Connection
+  let bytes: Int
+
+  /// Whose it is: the peer's host, as one peer may have any number of ports.
+  private var host: Substring {
+    let peer = connection.peer
+    return peer.lastIndex(of: ":").map { peer[..<$0] } ?? peer[...]
+  }
+
+  /// Which of them is to go first.
+  static func first(of holders: [Holder]) -> Int? {
+    let sums = holders.reduce(into: [Substring: Int]()) { $0[$1.host, default: 0] += $1.bytes }
+    return holders.indices.max {
+      let (a, b) = (holders[$0], holders[$1])
+      return (sums[a.host] ?? 0, a.bytes) < (sums[b.host] ?? 0, b.bytes)
+    }
+  }
+}

@@ -121,18 +121,19 @@ public final class RPCServer: Sendable {
       state.connections.append(connection)
       return (state.grace, state.connections.count > configuration.maxConnections)
     }
-    if isTooMany { connection.close(RPCError(.resourceExhausted, "too many connections")) }
+    if isTooMany { connection.refuse() }
     if let grace { connection.drain(grace: grace) }
     await connection.run()
     state.withLock { $0.connections.removeAll { $0 === connection } }
   }
 
-  /// Gives up the connection that holds the most, then the next, until there is room.
+  /// Gives up connections until there is room: of the peer whose connections hold the most together, the one
+  /// that holds the most, and so on.
   private func makeRoom() {
-    var holders = connections.map { (connection: $0, bytes: $0.heldBytes) }
-      .sorted { $0.bytes < $1.bytes }
-    while heldBytes.isOver, let largest = holders.popLast() {
-      largest.connection.shed()
+    var holders = connections.map { Holder(connection: $0, bytes: $0.heldBytes) }
+      .filter { $0.bytes > 0 }
+    while heldBytes.isOver, let place = Holder.first(of: holders) {
+      holders.remove(at: place).connection.shed()
     }
   }
 
