@@ -78,12 +78,6 @@ bench: build ## Measures it beside C programs on this machine; ONLY=rpc: a part,
 	$(SWIFT) build $(RELEASE) --product holdfast-bench $(SWIFT_FLAGS)
 	HOLDFAST=.build/release/holdfast .build/release/holdfast-bench
 
-.PHONY: bench-peers
-bench-peers: PACKAGES += python3
-bench-peers: setup ## Measures calls and messages beside grpc-swift-2 and swift-protobuf, which it builds
-	$(SWIFT) build $(RELEASE) --product holdfast-bench $(SWIFT_FLAGS)
-	Tests/BenchPeers/run "$(SWIFT)" "$$PWD/.build/release/holdfast-bench"
-
 .PHONY: protos
 protos: setup ## Regenerates the C and Swift code of all schemas
 	$(SWIFT) build --product protoc-gen-holdfast $(SWIFT_FLAGS)
