@@ -305,13 +305,19 @@ struct SegmentRecovery: Sendable {
       listed.remove(number)
       state.segments[number] = nil
     }
-    guard !empty.isEmpty || listed != known?.numbers else { return }
+    // What a process that was killed left in the directory must outlive a power cut as well: the list's
+    // writing sees to that, and so must we where it isn't written.
+    guard !empty.isEmpty || listed != known?.numbers else {
+      try await disk.sync(directory: StorePaths.segments)
+      return
+    }
     do throws(StoreError) {
       try await SegmentList(numbers: listed).write(on: disk)
     } catch {
       // A full disk: what stands there now is right but for segments that nothing was written to.
       guard error.code == .resourceExhausted else { throw error }
       report(SegmentList.path, "cannot be written: \(error.message)")
+      try await disk.sync(directory: StorePaths.segments)
       return
     }
     for number in empty {
