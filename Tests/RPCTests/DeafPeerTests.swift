@@ -1,5 +1,4 @@
 import NIOCore
-import Synchronization
 import Testing
 
 @testable import RPC
@@ -26,23 +25,4 @@ struct DeafPeerTests {
     #expect(bytes.isReading)
     #expect(connection.closingError == nil)
   }
-}
-
-/// A connection whose bytes go nowhere; it counts them.
-private final class StalledBytes: ByteConnection {
-  private let state = Mutex((count: 0, isReading: true))
-  let peer = "deaf"
-  let executor: (any TaskExecutor)? = nil
-
-  var count: Int { state.withLock { $0.count } }
-  var isReading: Bool { state.withLock { $0.isReading } }
-
-  func start(_ handler: any ByteHandler) {}
-  func write(_ bytes: [ByteBuffer]) {
-    state.withLock { $0.count += bytes.reduce(0) { $0 + $1.readableBytes } }
-  }
-  func setReading(_ reading: Bool) {
-    state.withLock { $0.isReading = reading }
-  }
-  func close() {}
 }

@@ -19,7 +19,7 @@ struct LongFrameTests {
   func watch() throws {
     let time = StoppedTime()
     let connection = Connection(
-      role: .server, bytes: SilentBytes(), peer: "slow", configuration: ConnectionConfiguration(),
+      role: .server, bytes: StalledBytes(), peer: "slow", configuration: ConnectionConfiguration(),
       time: time)
     _ = connection.received(PeerSettings().preface)
     _ = connection.received(Frames.frame(.call, 1, meta: Frames.opening("/a.B/C")))
@@ -53,14 +53,4 @@ struct LongFrameTests {
     ending.encode(into: &bytes)
     #expect(bytes.readableBytes <= 65_535)
   }
-}
-
-/// A connection that carries nothing.
-private final class SilentBytes: ByteConnection {
-  let peer = "silent"
-  let executor: (any TaskExecutor)? = nil
-  func start(_ handler: any ByteHandler) {}
-  func write(_ bytes: [ByteBuffer]) {}
-  func setReading(_ reading: Bool) {}
-  func close() {}
 }

@@ -95,7 +95,7 @@ struct ServerMemoryTests {
   func victim() {
     func holder(_ peer: String, _ bytes: Int) -> Holder {
       let connection = Connection(
-        role: .server, bytes: DeafBytes(), peer: peer, configuration: ConnectionConfiguration(),
+        role: .server, bytes: StalledBytes(), peer: peer, configuration: ConnectionConfiguration(),
         time: SystemTimeSource())
       return Holder(connection: connection, bytes: bytes)
     }
@@ -158,16 +158,6 @@ struct ServerMemoryTests {
       }
     }
   }
-}
-
-/// A connection that carries nothing.
-private final class DeafBytes: ByteConnection {
-  let peer = "deaf"
-  let executor: (any TaskExecutor)? = nil
-  func start(_ handler: any ByteHandler) {}
-  func write(_ bytes: [ByteBuffer]) {}
-  func setReading(_ reading: Bool) {}
-  func close() {}
 }
 
 extension CallContext {
