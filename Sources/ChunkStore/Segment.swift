@@ -65,7 +65,7 @@ struct Segment: Sendable {
   static let maxGatheredBytes = 64 << 10
   /// The most room that is set aside at a time.
   static let maxReserveStep = 64 << 20
-  /// Dead records of at least so many bytes have their room given back at once.
+  /// Dead records of at least so many bytes have their room given back, without compaction.
   static let minPunchedBytes = 64 << 10
 
   /// Whether room inside it may be given back now. Not before it is sealed: a record's header says which
