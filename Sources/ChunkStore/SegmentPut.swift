@@ -205,7 +205,7 @@ extension SegmentStore {
     defer { endTurn(.chunk(id)) }
     var header = header
     let (known, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
-    if mends, known == nil, isDeleted { throw StoreError.noChunk(id, isDeleted: true) }
+    if mends, isDeleted { throw StoreError.noChunk(id, isDeleted: true) }
     if let known {
       if let stored = try await sound(id) {
         guard stored.blocks == header.blocks,

@@ -1,4 +1,3 @@
-internal import DequeModule
 internal import NIOCore
 internal import Schema
 internal import Synchronization
@@ -10,11 +9,7 @@ extension Connection {
   func take(_ call: Call) async throws(RPCError) -> InboundMessage? {
     while true {
       let taken = enter { state, wakeups -> Result<InboundMessage?, RPCError>? in
-        if let message = call.inbound.popFirst() {
-          state.machine.consumed(call.id, cost: message.cost)
-          if state.machine.hasWindows { wantFlush(&state, &wakeups) }
-          return .success(message)
-        }
+        if let message = takeFirst(of: call, &state, &wakeups) { return .success(message) }
         if let error = call.ending { return .failure(error) }
         return call.isInboundEnded ? .success(nil) : nil
       }
@@ -31,12 +26,8 @@ extension Connection {
   func takeOnly(_ call: Call, _ code: StatusCode) async throws(RPCError) -> InboundMessage {
     // What mostly came, all of it in one frame, is taken at once.
     let whole = enter { state, wakeups -> InboundMessage? in
-      guard call.isInboundEnded, call.ending == nil, call.inbound.count == 1,
-        let message = call.inbound.popFirst()
-      else { return nil }
-      state.machine.consumed(call.id, cost: message.cost)
-      if state.machine.hasWindows { wantFlush(&state, &wakeups) }
-      return message
+      guard call.isInboundEnded, call.ending == nil, call.inbound.count == 1 else { return nil }
+      return takeFirst(of: call, &state, &wakeups)
     }
     if let whole { return whole }
     guard let message = try await take(call) else {
@@ -45,6 +36,16 @@ extension Connection {
     guard try await take(call) == nil else {
       throw RPCError(code, "\(call.path): more than one message")
     }
+    return message
+  }
+
+  /// Takes a message that is there; its credit goes back.
+  private func takeFirst(
+    of call: Call, _ state: inout State, _ wakeups: inout Wakeups
+  ) -> InboundMessage? {
+    guard let message = call.inbound.popFirst() else { return nil }
+    state.machine.consumed(call.id, cost: message.cost)
+    if state.machine.hasWindows { wantFlush(&state, &wakeups) }
     return message
   }
 
@@ -307,18 +308,17 @@ extension Connection {
   private func outcome<Response: Message>(
     of call: Call
   ) throws(RPCError) -> UnaryResponse<Response>? {
-    let (isOver, message, count, error) = enter { state, wakeups in
-      guard call.isOver else { return (false, nil as InboundMessage?, 0, nil as RPCError?) }
-      let message = call.inbound.first
-      let count = call.inbound.count
+    let responses = enter { state, wakeups -> InboundQueue? in
+      guard call.isOver else { return nil }
+      let responses = call.inbound
       dropInbound(of: call, &state)
       if state.machine.hasWindows { wantFlush(&state, &wakeups) }
-      return (true, message, count, call.ending)
+      return responses
     }
-    guard isOver else { return nil }
-    if let error { throw error }
-    guard let message, count == 1 else {
-      throw RPCError(.internal, "\(peer) gave \(count) responses to \(call.path)")
+    guard let responses else { return nil }
+    if let error = call.ending { throw error }
+    guard let message = responses.first, responses.count == 1 else {
+      throw RPCError(.internal, "\(peer) gave \(responses.count) responses to \(call.path)")
     }
     return UnaryResponse(
       message: try call.decode(message), metadata: call.headMetadata,

@@ -14,9 +14,8 @@ extension ByteBuffer {
   /// Whether it is a small part of what it keeps in memory.
   fileprivate var isWasteful: Bool { readableBytes < storageCapacity / 4 }
 
-  /// The same bytes, in a buffer of their own where they are a small part of one.
-  fileprivate var compacted: ByteBuffer {
-    guard isWasteful else { return self }
+  /// The same bytes in a buffer of their own.
+  var copied: ByteBuffer {
     var copy = ByteBufferAllocator().buffer(capacity: readableBytes)
     copy.writeImmutableBuffer(self)
     return copy
@@ -59,7 +58,7 @@ struct MessageAssembly: Sendable, Hashable {
       guard phase == .body else { throw ConnectionFailure("a body out of place") }
     } else if header.flags.contains(.message) {
       switch phase {
-      case .idle: message.bytes = header.hasMore ? bytes.compacted : bytes
+      case .idle: message.bytes = header.hasMore && bytes.isWasteful ? bytes.copied : bytes
       case .messagePart where header.type == .message: message.bytes.writeImmutableBuffer(bytes)
       default: throw ConnectionFailure("a message inside another")
       }

@@ -46,8 +46,7 @@ struct InboundQueue {
       messages.append(Waiting(message: message, keeps: capacity))
     } else {
       var copy = message
-      copy.bytes = ByteBufferAllocator().buffer(capacity: size)
-      copy.bytes.writeImmutableBuffer(message.bytes)
+      copy.bytes = message.bytes.copied
       messages.append(Waiting(message: copy, keeps: 0))
     }
   }

@@ -28,11 +28,15 @@ final class HeldBytes: Sendable {
 struct Holder {
   let connection: Connection
   let bytes: Int
-
   /// Whose it is: the peer's host, as one peer may have any number of ports.
-  private var host: Substring {
+  private let host: Substring
+
+  /// A connection that holds `bytes`.
+  init(connection: Connection, bytes: Int) {
+    self.connection = connection
+    self.bytes = bytes
     let peer = connection.peer
-    return peer.lastIndex(of: ":").map { peer[..<$0] } ?? peer[...]
+    host = peer.lastIndex(of: ":").map { peer[..<$0] } ?? peer[...]
   }
 
   /// Which of them is to go first.

@@ -68,7 +68,7 @@ enum HostileBench {
         let end = time.now.advanced(by: .seconds(seconds))
         for _ in 0..<callers {
           group.addTask(executorPreference: transport.executors[0]) {
-            try await callInTurn(client, until: end)
+            try await RPCBench.callInTurn(client, until: end)
           }
         }
         var all = Latencies()
@@ -83,20 +83,5 @@ enum HostileBench {
         return (all.microseconds(at: 0.99), memory)
       }
     }
-  }
-
-  private static func callInTurn(
-    _ client: BenchClient, until end: Instant
-  ) async throws -> Latencies {
-    var latencies = Latencies()
-    let request = PingRequest(payload: [UInt8](repeating: 0x5a, count: 64))
-    var start = time.now
-    while start < end {
-      _ = try await client.ping(request)
-      let now = time.now
-      latencies.add(from: start, to: now)
-      start = now
-    }
-    return latencies
   }
 }

@@ -6,15 +6,12 @@ import Synchronization
 
 /// Somebody else at the same server, until it is cancelled.
 protocol Neighbour: Sendable {
-  /// What it is called in a figure.
-  var name: String { get }
   /// Does what it does to the server at `address`, until the task is cancelled.
   func run(against address: Address) async throws
 }
 
 /// 64 callers in turn, who keep to the rules.
 struct HonestNeighbour: Neighbour {
-  let name = "honest"
   let transport: NIOTransport
 
   func run(against address: Address) async throws {
@@ -36,6 +33,7 @@ struct HonestNeighbour: Neighbour {
 
 /// Peers that send what they like as fast as it is taken, and come back when they are thrown out.
 struct Attack: Neighbour {
+  /// What it is called in a figure.
   let name: String
   let transport: NIOTransport
   /// How many connections do it.

@@ -105,7 +105,8 @@ enum RPCBench {
     }
   }
 
-  private static func callInTurn(
+  /// One caller: call after call until `end`, and how long each took.
+  static func callInTurn(
     _ client: BenchClient, until end: Instant
   ) async throws -> Latencies {
     var latencies = Latencies()
