@@ -22,6 +22,8 @@ package final class MemoryDisk: Disk {
     package var path: String
     /// How many calls there were before it.
     package var number: Int
+    /// Of a read or a write: which bytes of the file.
+    package var range: Range<Int>?
   }
 
   let state: Mutex<MemoryDiskState>
@@ -156,25 +158,25 @@ package final class MemoryDisk: Disk {
 
   /// Counts a call, asks for a fault, and does it, after all that are told to wait for.
   fileprivate func perform<Result: Sendable>(
-    _ kind: Call.Kind, _ path: String,
+    _ kind: Call.Kind, _ path: String, _ range: Range<Int>? = nil,
     _ body: (inout MemoryDiskState) throws(StoreError) -> Result
   ) async throws(StoreError) -> Result {
     let (delay, number) = state.withLock { ($0.delay, $0.calls) }
     if let delay {
-      await delay(Call(kind: kind, path: path, number: number))
+      await delay(Call(kind: kind, path: path, number: number, range: range))
     } else {
       await Task.yield()
     }
-    return try performNow(kind, path, body)
+    return try performNow(kind, path, range, body)
   }
 
   /// Counts a call, asks for a fault, and does it.
   fileprivate func performNow<Result: Sendable>(
-    _ kind: Call.Kind, _ path: String,
+    _ kind: Call.Kind, _ path: String, _ range: Range<Int>? = nil,
     _ body: (inout MemoryDiskState) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
     try state.withLock { state throws(StoreError) in
-      let call = Call(kind: kind, path: path, number: state.calls)
+      let call = Call(kind: kind, path: path, number: state.calls, range: range)
       state.calls += 1
       guard !state.isStopped else {
         throw StoreError(.internal, "the process that did this is gone")
@@ -198,7 +200,7 @@ private struct MemoryDiskFile: DiskFile {
   ) -> any DiskOperation {
     let bytes = Array(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]))
     do throws(StoreError) {
-      try disk.performNow(.write, path) { state throws(StoreError) in
+      try disk.performNow(.write, path, offset..<offset + bytes.count) { state throws(StoreError) in
         try checkAlive(state)
         try state.write(bytes, at: offset, of: node, path: path)
       }
@@ -211,7 +213,7 @@ private struct MemoryDiskFile: DiskFile {
   func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError) {
     for write in writes {
       let bytes = Array(UnsafeRawBufferPointer(rebasing: write.buffer.bytes[write.range]))
-      try await perform(.write) { state throws(StoreError) in
+      try await perform(.write, write.offset..<write.offset + bytes.count) { state throws(StoreError) in
         try state.write(bytes, at: write.offset, of: node, path: path)
       }
     }
@@ -226,7 +228,7 @@ private struct MemoryDiskFile: DiskFile {
   }
 
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
-    try await perform(.read) { _ in
+    try await perform(.read, offset..<offset + length) { _ in
       DiskRead(
         bytes: ByteBuffer(bytes: node.read(at: offset, length: length)), fileBytes: node.size,
         diskBytes: node.usedBytes)
@@ -255,10 +257,10 @@ private struct MemoryDiskFile: DiskFile {
 
   /// Does a call, unless the process that opened the file is gone.
   private func perform<Result: Sendable>(
-    _ kind: MemoryDisk.Call.Kind,
+    _ kind: MemoryDisk.Call.Kind, _ range: Range<Int>? = nil,
     _ body: (inout MemoryDiskState) throws(StoreError) -> Result
   ) async throws(StoreError) -> Result {
-    try await disk.perform(kind, path) { state throws(StoreError) in
+    try await disk.perform(kind, path, range) { state throws(StoreError) in
       try checkAlive(state)
       return try body(&state)
     }

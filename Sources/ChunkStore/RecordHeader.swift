@@ -21,6 +21,9 @@ struct RecordHeader: Sendable, Hashable {
   var blocks: [UInt32]
   /// Where it stands: a header that is found anywhere else is not believed.
   var place: RecordPlace
+  /// Its segment's key, which nobody outside knows: without it a header is not believed, so that no chunk's
+  /// bytes can pass for records.
+  var key: UInt64
   /// The record that no longer counts once this one does.
   var superseded: RecordPlace?
   /// The number of the group commit that made it durable.
@@ -31,11 +34,11 @@ struct RecordHeader: Sendable, Hashable {
   var byteCount: Int
 
   /// Bytes before the block checksums.
-  static let fixedBytes = 88
+  static let fixedBytes = 96
   /// The first 4 bytes, read as a little-endian number: `HFr` and 0x1A.
   static let magic: UInt32 = 0x1A72_4648
-  /// The version this code reads and writes.
-  static let version: UInt8 = 1
+  /// The version this code writes; version 1, which had no key, is read as well.
+  static let version: UInt8 = 2
   /// The most bytes a header has: a 64 MiB chunk with the longest name, in whole disk blocks.
   static let maxBytes = 8_192
   /// Where the header's own checksum stands.
@@ -73,7 +76,7 @@ struct RecordHeader: Sendable, Hashable {
   ) -> RecordHeader {
     RecordHeader(
       kind: .chunk, record: record, blocks: blocks, place: RecordPlace(segment: 0, unit: 0),
-      superseded: superseded, batch: 0, durableBatch: 0,
+      key: 0, superseded: superseded, batch: 0, durableBatch: 0,
       byteCount: bytes(for: record.chunk, isAligned: isAligned))
   }
 
@@ -85,8 +88,8 @@ struct RecordHeader: Sendable, Hashable {
       name: Name(storedBucket: "", key: ""))
     return RecordHeader(
       kind: .deletion, record: ChunkRecord(chunk: chunk, checksum: 0), blocks: [],
-      place: RecordPlace(segment: 0, unit: 0), superseded: kill.place, batch: 0, durableBatch: 0,
-      byteCount: deletionBytes)
+      place: RecordPlace(segment: 0, unit: 0), key: 0, superseded: kill.place, batch: 0,
+      durableBatch: 0, byteCount: deletionBytes)
   }
 
   /// Writes the header, `byteCount` bytes, at the beginning of this memory.
@@ -111,6 +114,7 @@ struct RecordHeader: Sendable, Hashable {
     writer.write(superseded?.unit ?? 0)
     writer.write(batch)
     writer.write(durableBatch)
+    writer.write(key)
     writer.write(UInt16(chunk.name.bucket.utf8.count))
     writer.write(UInt16(chunk.name.key.utf8.count))
     writer.write(UInt32(blocks.count))
@@ -123,15 +127,15 @@ struct RecordHeader: Sendable, Hashable {
       of: checksum.littleEndian, toByteOffset: RecordHeader.checksumOffset, as: UInt32.self)
   }
 
-  /// How many bytes the header has that seems to begin here; nil where none does. `bytes` are at least
-  /// `fixedBytes`.
-  static func announcedBytes(_ bytes: ByteBuffer) -> Int? {
+  /// How many bytes the header has that seems to begin here; nil where none does.
+  private static func announcedBytes(_ bytes: ByteBuffer) -> Int? {
     let start = bytes.readerIndex
     guard
       bytes.getInteger(at: start, endianness: .little, as: UInt32.self) == magic,
-      bytes.getInteger(at: start + 4, as: UInt8.self) == version,
+      let version = bytes.getInteger(at: start + 4, as: UInt8.self),
+      (1...RecordHeader.version).contains(version),
       let count = bytes.getInteger(at: start + 8, endianness: .little, as: UInt32.self),
-      (fixedBytes...maxBytes).contains(Int(count)), count % 8 == 0
+      (fixedBytes - 8...maxBytes).contains(Int(count)), count % 8 == 0
     else { return nil }
     return Int(count)
   }
@@ -141,8 +145,12 @@ struct RecordHeader: Sendable, Hashable {
   /// - Parameters:
   ///   - bytes: what begins with it; `maxBytes` are always enough.
   ///   - place: where it was read.
+  ///   - key: its segment's key; nil: any will do, because the place is known from elsewhere, or because
+  ///     the segment has none.
   /// - Throws: `StoreError.dataLoss` that says what is wrong with it.
-  init(decoding bytes: ByteBuffer, at place: RecordPlace) throws(StoreError) {
+  init(
+    decoding bytes: ByteBuffer, at place: RecordPlace, key: UInt64?
+  ) throws(StoreError) {
     guard let count = RecordHeader.announcedBytes(bytes) else {
       throw StoreError(.dataLoss, "no record of a known version begins there")
     }
@@ -152,10 +160,10 @@ struct RecordHeader: Sendable, Hashable {
     guard RecordHeader.isIntact(text) else {
       throw StoreError(.dataLoss, "the header's checksum does not fit")
     }
-    text.moveReaderIndex(forwardBy: 5)
+    text.moveReaderIndex(forwardBy: 4)
     guard
-      let (kind, _, _, _, segment, unit) = text.readMultipleIntegers(
-        endianness: .little, as: (UInt8, UInt16, UInt32, UInt32, UInt32, UInt32).self),
+      let (version, kind, _, _, _, segment, unit) = text.readMultipleIntegers(
+        endianness: .little, as: (UInt8, UInt8, UInt16, UInt32, UInt32, UInt32, UInt32).self),
       let kind = Kind(rawValue: kind)
     else {
       throw StoreError(.dataLoss, "it is a record of a kind that is not known here")
@@ -164,20 +172,26 @@ struct RecordHeader: Sendable, Hashable {
       throw StoreError(
         .dataLoss, "its header was written for place \(unit) of segment \(segment)")
     }
-    try self.init(kind: kind, body: &text, place: place, byteCount: count)
+    try self.init(
+      kind: kind, body: &text, hasKey: version > 1, place: place, byteCount: count)
+    guard key == nil || (version > 1 && key == self.key) else {
+      throw StoreError(.dataLoss, "its header has another key than its segment")
+    }
   }
 
   /// Reads what follows the place.
   private init(
-    kind: Kind, body text: inout ByteBuffer, place: RecordPlace, byteCount: Int
+    kind: Kind, body text: inout ByteBuffer, hasKey: Bool, place: RecordPlace, byteCount: Int
   ) throws(StoreError) {
     let contradiction = StoreError(.dataLoss, "the header contradicts itself")
     guard
       let (group, index, upload, epoch, length, checksum) = text.readMultipleIntegers(
         endianness: .little, as: (UInt32, UInt32, UInt64, UInt64, UInt32, UInt32).self),
-      let (deadSegment, deadUnit, batch, durableBatch, bucketBytes, keyBytes, blockCount) =
-        text.readMultipleIntegers(
-          endianness: .little, as: (UInt32, UInt32, UInt64, UInt64, UInt16, UInt16, UInt32).self),
+      let (deadSegment, deadUnit, batch, durableBatch) = text.readMultipleIntegers(
+        endianness: .little, as: (UInt32, UInt32, UInt64, UInt64).self),
+      let ownKey = hasKey ? text.readInteger(endianness: .little, as: UInt64.self) : 0,
+      let (bucketBytes, keyBytes, blockCount) = text.readMultipleIntegers(
+        endianness: .little, as: (UInt16, UInt16, UInt32).self),
       length <= ChunkLimits.maxBytes, (length == 0) == (kind == .deletion),
       kind == .chunk || deadSegment != 0,
       Int(blockCount) == BlockChecksums.blockCount(bytes: Int(length)),
@@ -200,19 +214,20 @@ struct RecordHeader: Sendable, Hashable {
       name: name)
     self.init(
       kind: kind, record: ChunkRecord(chunk: chunk, checksum: checksum), blocks: blocks,
-      place: place,
+      place: place, key: ownKey,
       superseded: deadSegment == 0 ? nil : RecordPlace(segment: deadSegment, unit: deadUnit),
       batch: batch, durableBatch: durableBatch, byteCount: byteCount)
   }
 
   private init(
-    kind: Kind, record: ChunkRecord, blocks: [UInt32], place: RecordPlace,
+    kind: Kind, record: ChunkRecord, blocks: [UInt32], place: RecordPlace, key: UInt64,
     superseded: RecordPlace?, batch: UInt64, durableBatch: UInt64, byteCount: Int
   ) {
     self.kind = kind
     self.record = record
     self.blocks = blocks
     self.place = place
+    self.key = key
     self.superseded = superseded
     self.batch = batch
     self.durableBatch = durableBatch

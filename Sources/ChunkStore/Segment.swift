@@ -14,8 +14,18 @@ struct Segment: Sendable {
     case failed
   }
 
+  /// What was found in a segment when the store opened and may stand in the system's memory alone.
+  struct Doubt: Sendable {
+    /// Chunks.
+    var entries: [SegmentEntry]
+    /// What records in doubt ended.
+    var kills: [RecordKill]
+  }
+
   /// Its number.
   let number: UInt32
+  /// What all its records carry, so that nothing else passes for one; 0 where none are written any more.
+  var key: UInt64 = 0
   /// Where in its life it is.
   var phase: Phase
   /// Whether only deletions and compaction may write to it, because the disk is full.
@@ -60,6 +70,8 @@ struct Segment: Sendable {
   /// Whether a part of it couldn't be read when the store opened: there may be more in it than is known, so
   /// it stays.
   var isUnread = false
+  /// What must be written anew before it can be sealed; nil: nothing.
+  var doubt: Doubt?
 
   /// Records that are larger stand in extents of their own, on disk blocks of their own.
   static let maxGatheredBytes = 64 << 10

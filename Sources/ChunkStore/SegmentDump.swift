@@ -52,12 +52,14 @@ package enum SegmentDump {
     let head = try await file.read(at: 0, length: SegmentHeader.bytes)
     let name = path.split(separator: "/").last.map(String.init) ?? path
     var number = StorePaths.segment(ofFile: name) ?? 0
+    var key: UInt64?
     do throws(StoreError) {
       let header = try SegmentHeader(decoding: head.bytes)
       if number != 0, number != header.number {
         body(.problem("the file's name is that of segment \(number)"))
       }
       number = header.number
+      key = header.key
       body(.segment(number: header.number, disk: header.disk))
     } catch {
       body(.problem("the segment's header: \(error.message)"))
@@ -65,12 +67,15 @@ package enum SegmentDump {
     let footer = try await SegmentRecovery.footer(
       of: file, number: number, fileBytes: head.fileBytes)
     let end = footer.map { Int($0.offset) } ?? head.fileBytes
-    var scanner = SegmentScanner(file: file, number: number, end: end)
-    while let finding = try await scanner.next() {
+    var scanner = SegmentScanner(file: file, number: number, key: key, end: end)
+    while let finding = await scanner.next() {
       switch finding {
       case .record(let header, let badBlocks): body(.record(Record(header, badBlocks)))
       case .nothing(let range): body(.nothing(range))
       }
+    }
+    if let failure = scanner.failure {
+      body(.problem("a part of it can't be read: \(failure.message)"))
     }
     guard let footer else {
       body(.open)

@@ -8,50 +8,75 @@ struct SegmentHeader: Sendable, Hashable {
   var number: UInt32
   /// The disk that it was made on.
   var disk: UInt64
+  /// A random number that all its records carry, and that leaves the disk with none of them; nil in version 1,
+  /// which had none.
+  var key: UInt64?
 
   /// Bytes of it: a whole disk block.
   static let bytes = DiskBuffer.alignment
   /// The first 8 bytes, read as a little-endian number: `HFseg`, CR, LF, 0x1A.
   static let magic: UInt64 = 0x1A0A_0D67_6573_4648
-  /// The version this code reads and writes.
-  static let version: UInt32 = 1
-  /// Bytes that mean something; zeros follow.
-  private static let usedBytes = 28
+  /// The version this code writes; version 1 is read as well.
+  static let version: UInt32 = 2
+  /// Where it is said again, so that a flipped bit costs nothing.
+  private static let copyOffset = bytes / 2
 
   /// Writes it into the first bytes of a buffer.
   func encode(into target: UnsafeMutableRawBufferPointer) {
-    var text = ByteBuffer()
-    text.writeMultipleIntegers(
-      SegmentHeader.magic, SegmentHeader.version, number, disk, endianness: .little)
-    text.writeInteger(CRC32C.checksum(of: text), endianness: .little)
-    text.writeRepeatingByte(0, count: SegmentHeader.bytes - text.readableBytes)
-    text.withUnsafeReadableBytes { target.copyMemory(from: $0) }
+    var once = ByteBuffer()
+    once.writeMultipleIntegers(
+      SegmentHeader.magic, SegmentHeader.version, number, disk, key ?? 0, endianness: .little)
+    once.writeInteger(CRC32C.checksum(of: once), endianness: .little)
+    once.writeRepeatingByte(0, count: SegmentHeader.copyOffset - once.readableBytes)
+    for start in [0, SegmentHeader.copyOffset] {
+      once.withUnsafeReadableBytes {
+        UnsafeMutableRawBufferPointer(rebasing: target[start...]).copyMemory(from: $0)
+      }
+    }
   }
 
   /// Describes a segment.
-  init(number: UInt32, disk: UInt64) {
+  init(number: UInt32, disk: UInt64, key: UInt64?) {
     self.number = number
     self.disk = disk
+    self.key = key
   }
 
   /// Reads it.
   ///
+  /// - Parameter bytes: the segment's first block.
   /// - Throws: `StoreError.dataLoss` when it is damaged, `preconditionFailed` when it is of a newer
   ///   version.
   init(decoding bytes: ByteBuffer) throws(StoreError) {
+    let copy = bytes.getSlice(
+      at: bytes.readerIndex + SegmentHeader.copyOffset,
+      length: bytes.readableBytes - SegmentHeader.copyOffset)
+    for place in [bytes, copy ?? ByteBuffer()] {
+      guard let found = try SegmentHeader.one(place) else { continue }
+      self = found
+      return
+    }
+    throw StoreError(.dataLoss, "it does not begin as a segment does")
+  }
+
+  /// One of the two copies; nil when it is damaged.
+  private static func one(_ bytes: ByteBuffer) throws(StoreError) -> SegmentHeader? {
     var text = bytes
     guard
-      let (magic, version, number, disk, checksum) = text.readMultipleIntegers(
-        endianness: .little, as: (UInt64, UInt32, UInt32, UInt64, UInt32).self),
-      magic == SegmentHeader.magic,
-      let used = bytes.getSlice(
-        at: bytes.readerIndex, length: SegmentHeader.usedBytes - MemoryLayout<UInt32>.size),
-      CRC32C.checksum(of: used) == checksum, number > 0
-    else { throw StoreError(.dataLoss, "it does not begin as a segment does") }
-    guard version == SegmentHeader.version else {
+      let (magic, version, number, disk) = text.readMultipleIntegers(
+        endianness: .little, as: (UInt64, UInt32, UInt32, UInt64).self),
+      magic == SegmentHeader.magic, number > 0
+    else { return nil }
+    let key = version == 1 ? nil : text.readInteger(endianness: .little, as: UInt64.self)
+    let used = bytes.readableBytes - text.readableBytes
+    guard
+      bytes.getSlice(at: bytes.readerIndex, length: used).map({ CRC32C.checksum(of: $0) })
+        == text.readInteger(endianness: .little, as: UInt32.self)
+    else { return nil }
+    guard (1...SegmentHeader.version).contains(version) else {
       throw StoreError(
         .preconditionFailed, "it is a segment of version \(version), which is not known here")
     }
-    self.init(number: number, disk: disk)
+    return SegmentHeader(number: number, disk: disk, key: key)
   }
 }

@@ -236,6 +236,7 @@ extension SegmentStore {
       let reader = try await openRecord(id)
       do {
         try await reader.verifyAll()
+        shell.withLock { $0.state.noteSound(id, at: reader.header.place) }
         await reader.close()
         return reader.header
       } catch {

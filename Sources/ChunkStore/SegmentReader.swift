@@ -66,13 +66,28 @@ struct SegmentReader: ChunkReader {
     if let bytes = head.getSlice(at: head.readerIndex + start, length: range.count) {
       return bytes
     }
-    return try await file.read(at: header.place.offset + start, length: range.count).bytes
+    do throws(StoreError) {
+      return try await file.readTwice(at: header.place.offset + start, length: range.count).bytes
+    } catch {
+      throw damaged("it can't be read: \(error.message)")
+    }
   }
 
   /// Notes and tells that the chunk is damaged.
   private func damaged(_ what: String) -> StoreError {
     store.noteDamage(record.chunk.id, at: header.place, what)
     return StoreError.damaged(record.chunk.id, what)
+  }
+}
+
+extension DiskFile {
+  /// Reads, and once more where the disk fails: what it can't read twice is as good as damaged.
+  fileprivate func readTwice(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
+    do throws(StoreError) {
+      return try await read(at: offset, length: length)
+    } catch {
+      return try await read(at: offset, length: length)
+    }
   }
 }
 
@@ -120,12 +135,17 @@ extension SegmentStore {
       }
     }
     let isWhole = !headOnly && Int(entry.length) <= Segment.maxGatheredBytes
-    let head = try await file.read(
-      at: entry.place.offset,
-      length: isWhole
-        ? SegmentStore.maxSmallHeaderBytes + Int(entry.length) : RecordHeader.maxBytes)
+    let head: DiskRead
     do throws(StoreError) {
-      let header = try RecordHeader(decoding: head.bytes, at: entry.place)
+      head = try await file.readTwice(
+        at: entry.place.offset,
+        length: isWhole
+          ? SegmentStore.maxSmallHeaderBytes + Int(entry.length) : RecordHeader.maxBytes)
+    } catch {
+      throw damaged(id, entry, "it can't be read: \(error.message)")
+    }
+    do throws(StoreError) {
+      let header = try RecordHeader(decoding: head.bytes, at: entry.place, key: nil)
       guard header.kind == .chunk, header.record.chunk.id == id,
         header.record.chunk.length == entry.length
       else { throw StoreError(.dataLoss, "another record stands in its place") }

@@ -8,26 +8,10 @@ import StoreModel
 /// damaged reported, and the segment is sealed with what was found. Nothing that is wrong in a segment
 /// stops it, and none that existed before is written to again.
 struct SegmentRecovery: Sendable {
-  /// What reading a segment whole gave.
-  struct Scan: Sendable {
-    var entries: [SegmentEntry] = []
-    var damaged: Set<UInt32> = []
-    /// Records of which no later one says that they were durable before the store was opened: what was
-    /// read may stand in the system's memory alone, where a sync failed before.
-    var doubtful: Set<UInt32> = []
-    var kills: [RecordKill] = []
-    var recordsEnd = SegmentHeader.bytes
-    /// About how many bytes the records took.
-    var writtenBytes = 0
-    var problems: [String] = []
-    /// A part of it could not be read.
-    var isUnreadable = false
-  }
-
   /// What is known of a segment before its entries are taken in.
   private enum Content: Sendable {
     case sealed(SegmentCheckpoint.Footer)
-    case scanned(Scan)
+    case scanned(SegmentScan)
 
     /// How many chunks it has.
     var entryCount: Int {
@@ -110,67 +94,103 @@ struct SegmentRecovery: Sendable {
     listed.insert(number)
     do throws(StoreError) {
       let file = try await disk.open(path)
-      let head = try await file.read(at: 0, length: SegmentHeader.bytes)
-      guard try isOurs(head, number: number) else {
+      let size = try await file.read(at: 0, length: 0)
+      let head = try await header(of: file, path)
+      guard head.map({ $0.disk == directory.disk && $0.number == number }) ?? true else {
         report(path, "belongs to another disk; left alone")
         return
       }
-      var content = try await checkpoint(of: file, number: number, fileBytes: head.fileBytes)
-      if content == nil {
-        let scan = await SegmentRecovery.scan(file, number: number, fileBytes: head.fileBytes)
-        for problem in scan.problems { report(path, problem) }
-        for kill in scan.kills { noteKill(kill, of: number) }
-        content = .scanned(scan)
-        // A process that was killed may have left bytes that the system has not written yet: what is
-        // believed from here on must outlive a power cut. A checkpoint names only what does.
-        try await file.writeAndSync([])
-      }
-      contents[number] = content
-      let segment = Segment(
-        number: number, phase: .sealed, capacity: head.fileBytes, reserved: head.fileBytes,
-        end: head.fileBytes, diskBytes: head.diskBytes)
-      state.segments[number] = segment
+      state.segments[number] = Segment(
+        number: number, phase: .sealed, capacity: size.fileBytes, reserved: size.fileBytes,
+        end: size.fileBytes, diskBytes: size.diskBytes)
+      keys[number] = head?.key
+      contents[number] = await content(of: file, number: number, fileBytes: size.fileBytes)
       await file.close()
     } catch {
       guard error.code != .preconditionFailed else {
         throw StoreError(error.code, "'\(path)': \(error.message)")
       }
-      report(path, "cannot be read: \(error.message); the chunks in it are lost here")
+      report(path, "cannot be read: \(error.message); the chunks in it are missing here")
+      // What others say of its records still means something: it may be readable another day.
+      var segment = Segment(
+        number: number, phase: .failed, capacity: 0, reserved: 0, end: 0, diskBytes: 0)
+      segment.isUnread = true
+      state.segments[number] = segment
     }
   }
 
-  /// Whether a segment was made on this disk; one whose header is damaged is taken for ours, because
+  /// A segment's header; nil where it is damaged or can't be read: such a segment is taken for ours, because
   /// its records say where they belong.
-  private func isOurs(_ head: DiskRead, number: UInt32) throws(StoreError) -> Bool {
+  private mutating func header(
+    of file: any DiskFile, _ path: String
+  ) async throws(StoreError) -> SegmentHeader? {
     do throws(StoreError) {
-      let header = try SegmentHeader(decoding: head.bytes)
-      return header.disk == directory.disk && header.number == number
+      let bytes = try await file.read(at: 0, length: SegmentHeader.bytes).bytes
+      return try SegmentHeader(decoding: bytes)
     } catch {
-      guard error.code == .dataLoss else { throw error }
-      return true
+      guard error.code != .preconditionFailed else { throw error }
+      // One that nothing was written to before the power went is no surprise.
+      if error.code != .dataLoss { report(path, "its header can't be read: \(error.message)") }
+      return nil
     }
   }
 
-  /// A segment's checkpoint with its kills taken in; nil where there is none that is whole.
-  private mutating func checkpoint(
+  /// What a segment holds, with its kills taken in: by its checkpoint, or by reading it whole where that
+  /// is not there, or its kills are damaged.
+  private mutating func content(
     of file: any DiskFile, number: UInt32, fileBytes: Int
-  ) async throws(StoreError) -> Content? {
-    guard
-      let footer = try await SegmentRecovery.footer(of: file, number: number, fileBytes: fileBytes),
-      footer.disk == directory.disk
-    else { return nil }
+  ) async -> Content {
+    var isUnreadable = false
+    var sealed: SegmentCheckpoint.Footer?
+    do throws(StoreError) {
+      if let footer = try await SegmentRecovery.footer(
+        of: file, number: number, fileBytes: fileBytes), footer.disk == directory.disk
+      {
+        sealed = footer
+        if let kills = try await SegmentRecovery.kills(of: file, footer) {
+          for kill in kills {
+            noteKill(kill, of: number)
+            targets[number, default: [:]][kill.place.segment, default: 0] += 1
+          }
+          return .sealed(footer)
+        }
+        report(StorePaths.segment(number), "its checkpoint is damaged; the whole segment was read")
+      }
+    } catch {
+      isUnreadable = true
+      report(StorePaths.segment(number), "its checkpoint can't be read: \(error.message)")
+    }
+    var scan = await SegmentScan(
+      of: file, number: number, key: keys[number],
+      end: sealed.map { Int($0.offset) } ?? fileBytes, isSealed: sealed != nil)
+    scan.isUnreadable = scan.isUnreadable || isUnreadable
+    for problem in scan.problems { report(StorePaths.segment(number), problem) }
+    for kill in scan.kills { noteKill(kill, of: number) }
+    guard sealed == nil else { return .scanned(scan) }
+    do throws(StoreError) {
+      // A process that was killed may have left bytes that the system has not written yet: what is
+      // believed from here on must outlive a power cut. A checkpoint names only what does.
+      try await file.writeAndSync([])
+    } catch {
+      report(StorePaths.segment(number), "can't be synced: \(error.message)")
+      scan.doubtAll()
+    }
+    return .scanned(scan)
+  }
+
+  /// A checkpoint's kills; nil where they are damaged.
+  private static func kills(
+    of file: any DiskFile, _ footer: SegmentCheckpoint.Footer
+  ) async throws(StoreError) -> [RecordKill]? {
     let range = footer.killsRange
     let bytes = try await file.read(at: range.lowerBound, length: range.count).bytes
-    guard let kills = SegmentCheckpoint.kills(bytes, footer: footer) else { return nil }
-    for kill in kills {
-      noteKill(kill, of: number)
-      targets[number, default: [:]][kill.place.segment, default: 0] += 1
-    }
-    return .sealed(footer)
+    return SegmentCheckpoint.kills(bytes, footer: footer)
   }
 
   /// The list of segments as it was found.
   private var known: SegmentList?
+  /// The segments' keys, as far as they have any and their headers are whole.
+  private var keys: [UInt32: UInt64] = [:]
   /// How many records of which others a segment ended.
   private var targets: [UInt32: [UInt32: Int]] = [:]
 
@@ -207,12 +227,19 @@ struct SegmentRecovery: Sendable {
         return
       }
       report(path, "its checkpoint is damaged; the whole segment was read")
-      guard let file = try? await disk.open(path) else {
-        report(path, "cannot be opened again")
+      let scan: SegmentScan
+      do throws(StoreError) {
+        let file = try await disk.open(path)
+        var whole = await SegmentScan(
+          of: file, number: number, key: keys[number], end: Int(footer.offset), isSealed: true)
+        // Its records may have had their room given back since they ended others: the checkpoint knows.
+        whole.kills += try await SegmentRecovery.kills(of: file, footer) ?? []
+        scan = whole
+      } catch {
+        report(path, "cannot be opened again: \(error.message)")
         state.segments[number]?.isUnread = true
         return
       }
-      let scan = await SegmentRecovery.scan(file, number: number, fileBytes: Int(footer.offset))
       for problem in scan.problems { report(path, problem) }
       contents[number] = .scanned(scan)
       take(scan.entries, scan, of: number)
@@ -235,7 +262,7 @@ struct SegmentRecovery: Sendable {
 
   /// Takes entries in, unless something ended them. Of two records of a chunk the later one counts.
   private mutating func take(
-    _ entries: [SegmentEntry], _ scan: Scan? = nil, of number: UInt32
+    _ entries: [SegmentEntry], _ scan: SegmentScan? = nil, of number: UInt32
   ) {
     let dead = killed[number] ?? []
     var live = 0
@@ -255,6 +282,10 @@ struct SegmentRecovery: Sendable {
   }
 
   /// Ends a segment that was read whole with a checkpoint of what counts.
+  ///
+  /// Not one that was sealed before, whose checkpoint may be the only one to know what records ended whose
+  /// room was given back: what it holds is moved. Not yet one with records in doubt: they are written anew
+  /// first. And not one that could not be read: it may be readable another day.
   private mutating func seal(_ number: UInt32) async {
     guard case .scanned(let scan)? = contents[number] else { return }
     let kills = state.checkpointKills(of: scan.kills, in: number)
@@ -263,32 +294,31 @@ struct SegmentRecovery: Sendable {
     for kill in kills {
       state.segments[number]?.killTargets[kill.place.segment, default: 0] += 1
     }
-    if scan.entries.isEmpty, scan.kills.isEmpty, !scan.isUnreadable { return }
+    if scan.isEmpty { return }
     let entries = scan.entries.filter {
       state.index[$0.id]?.place == RecordPlace(segment: number, unit: $0.unit)
     }
     state.segments[number]?.entries = entries
     state.segments[number]?.kills = kills
+    state.segments[number]?.end = scan.recordsEnd
     state.segments[number]?.phase = .failed
-    // One that could not be read is left as it is: it may be readable another day.
-    guard !scan.isUnreadable else {
-      state.segments[number]?.isUnread = true
-      return
-    }
+    state.segments[number]?.isUnread = scan.isUnreadable
+    guard !scan.isUnreadable, !scan.isSealed else { return }
     do throws(StoreError) {
+      let writer = try await disk.openForWriting(StorePaths.segment(number))
+      state.segments[number]?.writer = writer
+      state.segments[number]?.phase = .full
+      guard scan.doubtful.isEmpty, scan.doubtfulKills.isEmpty else {
+        state.segments[number]?.doubt = Segment.Doubt(
+          entries: entries.filter { scan.doubtful.contains($0.unit) }, kills: scan.doubtfulKills)
+        return
+      }
       let bytes = try await SegmentStore.writeCheckpoint(
-        SegmentCheckpoint(
-          entries: entries, kills: kills,
-          writtenBytes: state.segments[number]?.writtenBytes ?? 0), number: number,
-        disk: directory.disk,
-        recordsEnd: scan.recordsEnd,
-        writer: try await disk.openForWriting(StorePaths.segment(number)))
-      state.segments[number]?.entries = []
-      state.segments[number]?.kills = []
-      state.segments[number]?.phase = .sealed
-      let known = state.segments[number]?.diskBytes ?? bytes
-      state.segments[number]?.diskBytes = min(bytes, known)
+        SegmentCheckpoint(entries: entries, kills: kills, writtenBytes: scan.writtenBytes),
+        number: number, disk: directory.disk, recordsEnd: scan.recordsEnd, writer: writer)
+      state.sealed(number, diskBytes: bytes)
     } catch {
+      state.fail(number)
       report(
         StorePaths.segment(number), "its checkpoint could not be written: \(error.message)")
     }
@@ -298,9 +328,7 @@ struct SegmentRecovery: Sendable {
   private mutating func dropEmpty(_ numbers: [UInt32]) async throws(StoreError) {
     var empty: [UInt32] = []
     for number in numbers {
-      guard case .scanned(let scan)? = contents[number], scan.entries.isEmpty, scan.kills.isEmpty,
-        !scan.isUnreadable
-      else { continue }
+      guard case .scanned(let scan)? = contents[number], scan.isEmpty else { continue }
       empty.append(number)
       listed.remove(number)
       state.segments[number] = nil
@@ -332,65 +360,5 @@ struct SegmentRecovery: Sendable {
   private mutating func report(_ path: String, _ message: String) {
     guard problems.count < SegmentStore.maxProblems else { return }
     problems.append(ChunkStoreProblem(path: path, message: message))
-  }
-
-  // MARK: Reading a segment whole
-
-  /// Reads and verifies every record of a segment.
-  ///
-  /// A record whose payload is damaged was torn before it was acknowledged, unless a later header says
-  /// that its commit was durable.
-  static func scan(_ file: any DiskFile, number: UInt32, fileBytes: Int) async -> Scan {
-    var scan = Scan()
-    var scanner = SegmentScanner(file: file, number: number, end: fileBytes)
-    var bad: [RecordHeader] = []
-    var durable: UInt64 = 0
-    var batches: [UInt32: UInt64] = [:]
-    do throws(StoreError) {
-      while let finding = try await scanner.next() {
-        guard case .record(let header, let badBlocks) = finding else { continue }
-        durable = max(durable, header.durableBatch)
-        scan.recordsEnd = header.place.offset + header.recordBytes
-        guard badBlocks.isEmpty else {
-          bad.append(header)
-          continue
-        }
-        scan.take(header)
-        batches[header.place.unit] = header.batch
-      }
-    } catch {
-      scan.isUnreadable = true
-      scan.problems.append("it can't be read to its end: \(error.message)")
-    }
-    scan.doubtful = Set(batches.filter { $0.value > durable }.keys)
-    for header in bad {
-      let chunk = header.record.chunk.id
-      if header.batch <= durable {
-        scan.take(header)
-        scan.damaged.insert(header.place.unit)
-        scan.problems.append("chunk \(chunk) at byte \(header.place.offset) is damaged")
-      } else {
-        scan.problems.append(
-          "chunk \(chunk) at byte \(header.place.offset) is not whole and was skipped: "
-            + "it was being written when the power went")
-      }
-    }
-    scan.entries.sort { $0.unit < $1.unit }
-    return scan
-  }
-}
-
-extension SegmentRecovery.Scan {
-  /// Takes a record in.
-  fileprivate mutating func take(_ header: RecordHeader) {
-    let chunk = header.record.chunk
-    writtenBytes +=
-      header.kind == .chunk
-      ? Segment.recordBytes(length: chunk.length) : RecordHeader.deletionBytes
-    if header.kind == .chunk {
-      entries.append(
-        SegmentEntry(id: chunk.id, unit: header.place.unit, length: chunk.length))
-    }
-    if let kill = header.kill { kills.append(kill) }
   }
 }

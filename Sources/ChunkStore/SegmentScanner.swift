@@ -18,8 +18,14 @@ struct SegmentScanner: Sendable {
 
   private let file: any DiskFile
   private let number: UInt32
-  /// Where the records end.
-  private let end: Int
+  /// The segment's key; nil: it has none, or it isn't known.
+  private let key: UInt64?
+  /// Where the records end, or what can be read of them.
+  private var end: Int
+  /// Blocks of the disk that could not be read, and are taken for zeros.
+  private var unreadableBlocks = 0
+  /// What the disk said when a part of the segment could not be read; nil: all could.
+  private(set) var failure: StoreError?
   /// What was read last, and where it begins.
   private var window = ByteBuffer()
   private var windowOffset = 0
@@ -27,24 +33,25 @@ struct SegmentScanner: Sendable {
 
   /// Bytes that are read at a time.
   private static let windowBytes = 1 << 20
+  /// Where more blocks can't be read, it is not they that are bad: the rest is not tried.
+  private static let maxUnreadableBlocks = 64
 
-  /// Scans up to `end`.
-  init(file: any DiskFile, number: UInt32, end: Int) {
+  /// Scans up to `end` for records of a segment of this number and key.
+  init(file: any DiskFile, number: UInt32, key: UInt64?, end: Int) {
     self.file = file
     self.number = number
+    self.key = key
     self.end = end
   }
 
   /// What comes next; nil at the end.
-  ///
-  /// - Throws: `StoreError.internal` when the disk can't read.
-  mutating func next() async throws(StoreError) -> Finding? {
+  mutating func next() async -> Finding? {
     let start = offset
     while offset < end {
-      try await load(RecordHeader.maxBytes)
+      await load(RecordHeader.maxBytes)
       if let header = header() {
         if start < offset { return .nothing(start..<offset) }
-        let bad = try await badBlocks(of: header)
+        let bad = await badBlocks(of: header)
         offset += header.recordBytes
         return .record(header, badBlocks: bad)
       }
@@ -61,7 +68,7 @@ struct SegmentScanner: Sendable {
         length: min(RecordHeader.maxBytes, windowOffset + window.readableBytes - offset)),
       let unit = UInt32(exactly: offset / RecordPlace.unitBytes),
       let header = try? RecordHeader(
-        decoding: bytes, at: RecordPlace(segment: number, unit: unit)),
+        decoding: bytes, at: RecordPlace(segment: number, unit: unit), key: key),
       offset + header.recordBytes <= RecordPlace.roundUp(end)
     else { return nil }
     return header
@@ -80,14 +87,14 @@ struct SegmentScanner: Sendable {
   }
 
   /// The blocks of a payload that don't fit.
-  private mutating func badBlocks(of header: RecordHeader) async throws(StoreError) -> [Int] {
+  private mutating func badBlocks(of header: RecordHeader) async -> [Int] {
     var bad: [Int] = []
     let payload = offset + header.byteCount
     let length = Int(header.record.chunk.length)
     for (block, expected) in header.blocks.enumerated() {
       let start = block * BlockChecksums.blockBytes
       let count = min(BlockChecksums.blockBytes, length - start)
-      let bytes = try await bytes(at: payload + start, count: count)
+      let bytes = await bytes(at: payload + start, count: count)
       if bytes.readableBytes < count || CRC32C.checksum(of: bytes) != expected {
         bad.append(block)
       }
@@ -96,9 +103,9 @@ struct SegmentScanner: Sendable {
   }
 
   /// Bytes of the file; fewer at its end.
-  private mutating func bytes(at start: Int, count: Int) async throws(StoreError) -> ByteBuffer {
+  private mutating func bytes(at start: Int, count: Int) async -> ByteBuffer {
     if start < windowOffset || start + count > windowOffset + window.readableBytes {
-      try await load(at: start, atLeast: count)
+      await load(at: start, atLeast: count)
     }
     let available = max(min(count, windowOffset + window.readableBytes - start), 0)
     return window.getSlice(at: window.readerIndex + start - windowOffset, length: available)
@@ -106,17 +113,47 @@ struct SegmentScanner: Sendable {
   }
 
   /// Makes sure that the window holds so many bytes from the present place, as far as there are.
-  private mutating func load(_ count: Int) async throws(StoreError) {
+  private mutating func load(_ count: Int) async {
     let wanted = min(count, end - offset)
     guard offset < windowOffset || offset + wanted > windowOffset + window.readableBytes else {
       return
     }
-    try await load(at: offset, atLeast: wanted)
+    await load(at: offset, atLeast: wanted)
   }
 
-  private mutating func load(at start: Int, atLeast count: Int) async throws(StoreError) {
+  private mutating func load(at start: Int, atLeast count: Int) async {
     let length = max(min(SegmentScanner.windowBytes, RecordPlace.roundUp(end) - start), count)
-    window = try await file.read(at: start, length: length).bytes
+    do throws(StoreError) {
+      window = try await file.read(at: start, length: length).bytes
+    } catch {
+      window = await readBlocks(at: start, length: length)
+    }
     windowOffset = start
+  }
+
+  /// Reads block by block, so that one that can't be read hides none of the others.
+  private mutating func readBlocks(
+    at start: Int, length: Int
+  ) async -> ByteBuffer {
+    var bytes = ByteBuffer()
+    var position = start
+    while position < start + length {
+      let next = min(DiskBuffer.roundUp(position + 1), start + length)
+      do throws(StoreError) {
+        let block = try await file.read(at: position, length: next - position).bytes
+        bytes.writeImmutableBuffer(block)
+        guard block.readableBytes == next - position else { break }
+      } catch {
+        failure = error
+        unreadableBlocks += 1
+        guard unreadableBlocks <= SegmentScanner.maxUnreadableBlocks else {
+          end = position
+          break
+        }
+        bytes.writeRepeatingByte(0, count: next - position)
+      }
+      position = next
+    }
+    return bytes
   }
 }

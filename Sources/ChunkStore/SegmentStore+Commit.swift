@@ -113,6 +113,7 @@ extension SegmentStore {
     }
     let (number, durable) = shell.withLock { shell in
       batch.refuseFailed(shell.state.segments)
+      batch.takeKeys(of: shell.state.segments, extent: extent)
       return shell.state.beginBatch()
     }
     let writes = batch.lay(
@@ -240,6 +241,15 @@ struct CommitBatch {
       items[place].error = StoreError(
         .internal, "segment \(number) failed while a chunk was written to it")
       items[place].commit.header.place = RecordPlace(segment: 0, unit: 0)
+    }
+  }
+
+  /// Gives the records the keys of the segments that they go to.
+  mutating func takeKeys(of segments: [UInt32: Segment], extent: RecordPlace?) {
+    for place in items.indices {
+      let commit = items[place].commit
+      let number = commit.gatheredBytes > 0 ? extent?.segment : commit.header.place.segment
+      items[place].commit.header.key = number.flatMap { segments[$0]?.key } ?? 0
     }
   }
 

@@ -29,6 +29,7 @@ extension SegmentStore {
   package func upkeep() async -> Bool {
     await takeTurn(.upkeep)
     defer { endTurn(.upkeep) }
+    if await settleDoubt() { return true }
     if await sealOne() { return true }
     let now = clock.wallSeconds
     shell.withLock { $0.state.expireDeletions(now: now) }
@@ -41,19 +42,44 @@ extension SegmentStore {
     return false
   }
 
+  /// Writes records anew of which a segment without a checkpoint doesn't tell whether they are on disk, so that
+  /// it can be sealed.
+  ///
+  /// - Returns: whether there was such a segment.
+  func settleDoubt() async -> Bool {
+    let found = shell.withLock { shell in
+      shell.state.segmentInDoubt.flatMap { shell.state.segments[$0] }
+    }
+    guard let found, let doubt = found.doubt else { return false }
+    do {
+      for run in runs(of: doubt.entries) { _ = try await move(run, from: found.number) }
+      // Those of its own records, too: only what is in doubt says that they ended.
+      let kills = shell.withLock { shell in
+        doubt.kills.filter { shell.state.segments[$0.place.segment] != nil }.map {
+          shell.state.remembers($0, in: found.number) ? $0 : $0.withoutDeletion
+        }
+      }
+      try await write(kills)
+      shell.withLock { $0.state.segments[found.number]?.doubt = nil }
+    } catch {
+      giveUp(found.number, error, "records in doubt could not be written anew")
+    }
+    return true
+  }
+
   /// Empties and removes a segment.
   func compact(_ number: UInt32) async {
     do {
       let content = try await content(of: number)
       var limiter = BandwidthLimit(bytesPerSecond: configuration.compactionBytesPerSecond)
-      for run in runs(of: content.entries, in: number) {
+      for run in runs(of: content.entries) {
         try Task.checkCancellation()
         let bytes = try await move(run, from: number)
         if let wake = limiter.spend(bytes, now: clock.nanoseconds) {
           try await clock.sleep(until: wake)
         }
       }
-      try await carry(content.kills, from: number)
+      try await write(shell.withLock { $0.state.neededKills(of: content.kills, in: number) })
       shell.withLock { $0.state.segments[number]?.killTargets = [:] }
       let left = shell.withLock { shell in
         let left = shell.state.segments[number]?.liveBytes ?? 0
@@ -64,17 +90,17 @@ extension SegmentStore {
     } catch is CancellationError {
       return
     } catch {
-      giveUp(number, error)
+      giveUp(number, error, "could not be compacted")
     }
   }
 
   /// Notes that a segment can't be compacted now; what changes in it makes it be tried again.
-  private func giveUp(_ number: UInt32, _ error: any Error) {
+  private func giveUp(_ number: UInt32, _ error: any Error, _ what: String) {
     let message = (error as? StoreError)?.message ?? "\(error)"
     shell.withLock { shell in
       guard let segment = shell.state.segments[number] else { return }
       shell.state.segments[number]?.stuckAt = segment.liveBytes
-      shell.report(StorePaths.segment(number), "could not be compacted: \(message)")
+      shell.report(StorePaths.segment(number), "\(what): \(message)")
     }
   }
 
@@ -102,7 +128,7 @@ extension SegmentStore {
 
   /// What is to be moved at a time: a large record by itself, small ones together, so that they are
   /// packed.
-  private func runs(of entries: [SegmentEntry], in number: UInt32) -> [[SegmentEntry]] {
+  private func runs(of entries: [SegmentEntry]) -> [[SegmentEntry]] {
     let most = min(configuration.compactionRunBytes, SegmentStore.maxTogetherBytes)
     var runs: [[SegmentEntry]] = []
     var run: [SegmentEntry] = []
@@ -212,12 +238,11 @@ extension SegmentStore {
     _ = try await commit(Commit(header: header, body: .placed(buffer), use: .upkeep)).get()
   }
 
-  /// Says anew which records no longer count, of those that are still on disk.
-  private func carry(_ kills: [RecordKill], from number: UInt32) async throws {
-    let needed = shell.withLock { $0.state.neededKills(of: kills, in: number) }
+  /// Says anew which records no longer count.
+  private func write(_ kills: [RecordKill]) async throws {
     let together = SegmentStore.maxTogetherBytes / RecordHeader.deletionBytes
-    for start in stride(from: 0, to: needed.count, by: together) {
-      let commits = needed[start..<min(start + together, needed.count)].map {
+    for start in stride(from: 0, to: kills.count, by: together) {
+      let commits = kills[start..<min(start + together, kills.count)].map {
         Commit(header: .deletion($0), body: .none, use: .upkeep)
       }
       for result in await commit(commits) { _ = try result.get() }

@@ -9,7 +9,7 @@ extension SegmentStore {
   ///   - clock: the time.
   ///   - configuration: how it is set up.
   ///   - drawNode: asked for the node's number when the directory is empty.
-  ///   - random: gives 64 random bits, for the disk's own number.
+  ///   - random: gives 64 random bits: for the disk's own number, and for what strangers may not guess.
   /// - Returns: the store; its problems say what is wrong in the directory.
   /// - Throws: `preconditionFailed` when the directory is in use, foreign, or of another format;
   ///   `dataLoss` when its format file is damaged.
@@ -33,8 +33,11 @@ extension SegmentStore {
       shell.verifiedAt = await ScrubLog.read(on: disk).verifiedAt
       shell.hasReserve = await hasReserve(on: disk, bytes: limits.reserveBytes)
       let store = SegmentStore(
-        disk: disk, lock: lock, clock: clock, configuration: configuration, shell: shell)
+        disk: disk, lock: lock, clock: clock, configuration: configuration, keySeed: random(),
+        shell: shell)
       await store.keepReserve()
+      // Nobody is told of a record before it is sure.
+      while await store.settleDoubt() {}
       store.upkeepBell.continuation.yield()
       return store
     } catch {

@@ -67,19 +67,23 @@ struct ScrubLog: Sendable, Hashable {
 extension SegmentStore {
   /// Verifies segments, the longest unverified first, until the task is cancelled.
   func scrubForever() async {
+    // One that can't be verified now keeps nobody from verifying the others.
+    var failed: Set<UInt32> = []
     while !Task.isCancelled {
+      guard let number = segmentToScrub(besides: failed) else {
+        failed = []
+        guard (try? await clock.sleep(until: clock.nanoseconds + SegmentStore.scrubPause)) != nil
+        else { return }
+        continue
+      }
       do {
-        guard let number = segmentToScrub() else {
-          try await clock.sleep(until: clock.nanoseconds + SegmentStore.scrubPause)
-          continue
-        }
         try await scrub(number)
       } catch is CancellationError {
         return
       } catch {
-        report(StorePaths.scrub, "verification was interrupted: \(error)")
-        guard (try? await clock.sleep(until: clock.nanoseconds + SegmentStore.scrubPause)) != nil
-        else { return }
+        failed.insert(number)
+        let message = (error as? StoreError)?.message ?? "\(error)"
+        report(StorePaths.segment(number), "could not be verified: \(message)")
       }
     }
   }
@@ -90,11 +94,11 @@ extension SegmentStore {
   private static let minScrubBytesPerSecond = 1 << 20
 
   /// The sealed segment that was not verified for longest; nil when all were within half the deadline.
-  func segmentToScrub() -> UInt32? {
+  func segmentToScrub(besides failed: Set<UInt32> = []) -> UInt32? {
     let newest = clock.wallSeconds - configuration.scrubDeadline.components.seconds / 2
     return shell.withLock { shell in
       shell.state.segments.values
-        .filter { $0.phase == .sealed && !$0.isLeaving }
+        .filter { $0.phase == .sealed && !$0.isLeaving && !failed.contains($0.number) }
         .map { (time: shell.verifiedAt[$0.number] ?? .min, number: $0.number) }
         .filter { $0.time < newest || $0.time > clock.wallSeconds }
         .min { ($0.time, $0.number) < ($1.time, $1.number) }?.number
@@ -154,6 +158,7 @@ extension SegmentStore {
       let reader = try await openRecord(id)
       defer { unpin(reader.header.place.segment) }
       try await reader.verifyAll()
+      shell.withLock { $0.state.noteSound(id, at: reader.header.place) }
     } catch let error as StoreError where error.code == .dataLoss || error.code == .notFound {
       return
     }

@@ -124,13 +124,15 @@ extension SegmentStore {
     _ number: UInt32, writer: any DiskFile, capacity: Int, reserved: Int, isReserve: Bool
   ) async throws(StoreError) {
     let head = DiskBuffer(capacity: SegmentHeader.bytes)
-    SegmentHeader(number: number, disk: diskNumber).encode(into: head.bytes)
+    let key = ChunkIndex.mix(keySeed &+ UInt64(number))
+    SegmentHeader(number: number, disk: diskNumber, key: key).encode(into: head.bytes)
     try await writer.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
     try await changeList { $0.insert(number) }
     shell.withLock { shell in
       var segment = Segment(
         number: number, phase: .active, capacity: capacity, reserved: reserved,
         end: SegmentHeader.bytes, diskBytes: reserved)
+      segment.key = key
       segment.writer = writer
       segment.isReserve = isReserve
       shell.state.activate(segment)
@@ -193,13 +195,7 @@ extension SegmentStore {
         entries: entries, kills: kills, writtenBytes: segment.writtenBytes), number: number,
       disk: diskNumber,
       recordsEnd: segment.end, writer: segment.writer)
-    shell.withLock { shell in
-      shell.state.segments[number]?.phase = .sealed
-      shell.state.segments[number]?.entries = []
-      shell.state.segments[number]?.kills = []
-      shell.state.segments[number]?.writer = nil
-      shell.state.segments[number]?.diskBytes = bytes
-    }
+    shell.withLock { $0.state.sealed(number, diskBytes: bytes) }
   }
 
   private static let sealSlice = 8_192

@@ -73,6 +73,8 @@ package final class SegmentStore: ChunkStore {
   package let node: NodeID
   /// The disk's own number.
   let diskNumber: UInt64
+  /// What the keys of new segments follow from; drawn when the store opens, and known to nobody else.
+  let keySeed: UInt64
   let disk: any Disk
   let clock: any ChunkStoreClock
   let configuration: Configuration
@@ -93,12 +95,13 @@ package final class SegmentStore: ChunkStore {
 
   init(
     disk: any Disk, lock: any DiskLock, clock: any ChunkStoreClock, configuration: Configuration,
-    shell: Shell
+    keySeed: UInt64, shell: Shell
   ) {
     self.disk = disk
     self.lock = lock
     self.clock = clock
     self.configuration = configuration
+    self.keySeed = keySeed
     node = shell.directory.node
     diskNumber = shell.directory.disk
     staging = StagingBuffers(

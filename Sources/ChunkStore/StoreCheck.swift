@@ -93,8 +93,10 @@ package struct StoreCheck: Sendable {
   ) async throws(StoreError) {
     let file = try await disk.open(StorePaths.segment(number))
     let head = try await file.read(at: 0, length: SegmentHeader.bytes)
+    var key: UInt64?
     do throws(StoreError) {
       let header = try SegmentHeader(decoding: head.bytes)
+      key = header.key
       guard header.disk == directory.disk else {
         return report(number, "belongs to another disk")
       }
@@ -103,19 +105,34 @@ package struct StoreCheck: Sendable {
     }
     let footer = try await SegmentRecovery.footer(
       of: file, number: number, fileBytes: head.fileBytes)
+    var entries: [SegmentEntry] = []
     if let footer {
       let lists = try await SegmentDump.checkpoint(of: file, footer: footer)
       if !lists.areWhole { report(number, "its checkpoint is damaged") }
       kills.formUnion(lists.kills.map(\.place))
+      entries = lists.entries
     }
     var scanner = SegmentScanner(
-      file: file, number: number, end: footer.map { Int($0.offset) } ?? head.fileBytes)
+      file: file, number: number, key: key,
+      end: footer.map { Int($0.offset) } ?? head.fileBytes)
     var bad: [RecordHeader] = []
+    var found: Set<UInt32> = []
     var durable: UInt64 = footer == nil ? 0 : .max
-    while let finding = try await scanner.next() {
+    while let finding = await scanner.next() {
       guard case .record(let header, let badBlocks) = finding else { continue }
       durable = max(durable, header.durableBatch)
+      found.insert(header.place.unit)
       if badBlocks.isEmpty { take(header, isDamaged: false) } else { bad.append(header) }
+    }
+    if let failure = scanner.failure {
+      report(number, "a part of it can't be read: \(failure.message)")
+    }
+    // What the checkpoint names and is not there: it counts, unless something ended it.
+    for entry in entries where !found.contains(entry.unit) {
+      records[entry.id, default: []].append(
+        Found(
+          length: entry.length, place: RecordPlace(segment: number, unit: entry.unit),
+          isDamaged: true))
     }
     for header in bad {
       if header.batch <= durable { take(header, isDamaged: true) } else { tornRecords += 1 }

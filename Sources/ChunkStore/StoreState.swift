@@ -215,6 +215,14 @@ struct StoreState: Sendable {
     damaged.insert(id)
   }
 
+  /// Every byte of a record was found right: what was wrong with it before is over.
+  mutating func noteSound(_ id: ChunkID, at place: RecordPlace) {
+    guard var entry = index[id], entry.place == place, entry.isDamaged else { return }
+    entry.isDamaged = false
+    index.set(id, entry)
+    damaged.remove(id)
+  }
+
   private mutating func forgetGhost(_ kill: RecordKill) {
     guard !ghosts.isEmpty, var places = ghosts[kill.id] else { return }
     places.removeAll { $0 == kill.place }
@@ -280,7 +288,23 @@ struct StoreState: Sendable {
 
   /// A full segment that nobody writes to any more.
   var segmentToSeal: UInt32? {
-    segments.values.filter { $0.phase == .full && $0.extents == 0 }.map(\.number).min()
+    segments.values.filter { $0.phase == .full && $0.extents == 0 && $0.doubt == nil }
+      .map(\.number).min()
+  }
+
+  /// A segment with records in doubt, which must be written anew before it is sealed.
+  var segmentInDoubt: UInt32? {
+    segments.values.filter { $0.doubt != nil && $0.stuckAt != $0.liveBytes }.map(\.number).min()
+  }
+
+  /// A segment ends with its checkpoint now, and takes so many bytes.
+  mutating func sealed(_ number: UInt32, diskBytes: Int) {
+    segments[number]?.phase = .sealed
+    segments[number]?.entries = []
+    segments[number]?.kills = []
+    segments[number]?.writer = nil
+    let known = segments[number]?.diskBytes ?? diskBytes
+    segments[number]?.diskBytes = min(diskBytes, known)
   }
 
   /// Segments with room to give back and nobody who reads them.

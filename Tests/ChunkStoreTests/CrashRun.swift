@@ -331,6 +331,8 @@ final class CrashModel: Sendable {
       checkAbsence(upload, error)
       observe(upload, nil, isFinal: isFinal)
     } catch let error as StoreError where error.code == .dataLoss {
+      // Until the store opens anew, a read may have failed because the disk was gone.
+      if !isFinal, error.message.contains("can't be read") { return }
       spoil(upload, "is damaged: \(error)")
     } catch {
       // The disk is down.

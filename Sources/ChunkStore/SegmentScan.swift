@@ -1,0 +1,108 @@
+import NIOCore
+import StoreModel
+
+/// What reading a segment whole gave: every record, verified.
+struct SegmentScan: Sendable {
+  /// The chunks, in the places' order.
+  private(set) var entries: [SegmentEntry] = []
+  /// The places of those whose payload is damaged.
+  private(set) var damaged: Set<UInt32> = []
+  /// Records of which no later one says that they were durable before the store was opened: what was
+  /// read may stand in the system's memory alone, where a sync failed before.
+  private(set) var doubtful: Set<UInt32> = []
+  /// What the records ended.
+  var kills: [RecordKill] = []
+  /// Those of the kills whose records are doubtful.
+  private(set) var doubtfulKills: [RecordKill] = []
+  /// Where the last record ends.
+  private(set) var recordsEnd = SegmentHeader.bytes
+  /// About how many bytes the records took.
+  private(set) var writtenBytes = 0
+  /// What was found wrong.
+  private(set) var problems: [String] = []
+  /// Whether a part of it could not be read.
+  var isUnreadable = false
+  /// Whether it had been sealed: then none of its records is torn, nor in doubt.
+  let isSealed: Bool
+
+  /// Whether nothing is in it.
+  var isEmpty: Bool {
+    entries.isEmpty && kills.isEmpty && !isUnreadable
+  }
+
+  /// Reads and verifies every record of a segment.
+  ///
+  /// A record whose payload is damaged was torn before it was acknowledged, unless the segment was sealed or
+  /// a later header says that its commit was durable.
+  ///
+  /// - Parameters:
+  ///   - file: the segment.
+  ///   - number: its number.
+  ///   - key: its key; nil where that isn't known.
+  ///   - end: where its records end at the latest.
+  ///   - isSealed: whether it was sealed.
+  init(
+    of file: any DiskFile, number: UInt32, key: UInt64?, end: Int, isSealed: Bool
+  ) async {
+    self.isSealed = isSealed
+    var scanner = SegmentScanner(file: file, number: number, key: key, end: end)
+    var bad: [RecordHeader] = []
+    var good: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
+    var durable: UInt64 = isSealed ? .max : 0
+    while let finding = await scanner.next() {
+      guard case .record(let header, let badBlocks) = finding else { continue }
+      durable = max(durable, header.durableBatch)
+      recordsEnd = header.place.offset + header.recordBytes
+      guard badBlocks.isEmpty else {
+        bad.append(header)
+        continue
+      }
+      take(header)
+      good.append((header.place.unit, header.batch, header.kill))
+    }
+    if let failure = scanner.failure {
+      isUnreadable = true
+      problems.append("a part of it can't be read: \(failure.message)")
+    }
+    for record in good where record.batch > durable {
+      doubtful.insert(record.unit)
+      if let kill = record.kill { doubtfulKills.append(kill) }
+    }
+    judge(bad, durable: durable)
+    entries.sort { $0.unit < $1.unit }
+  }
+
+  /// Tells records that were damaged from those that were torn before they were acknowledged.
+  private mutating func judge(_ bad: [RecordHeader], durable: UInt64) {
+    for header in bad {
+      let what = "chunk \(header.record.chunk.id) at byte \(header.place.offset)"
+      if header.batch <= durable {
+        take(header)
+        damaged.insert(header.place.unit)
+        problems.append("\(what) is damaged")
+      } else {
+        problems.append(
+          "\(what) is not whole and was skipped: it was being written when the power went")
+      }
+    }
+  }
+
+  /// Puts everything in doubt: what was read could not be synced.
+  mutating func doubtAll() {
+    doubtful = Set(entries.map(\.unit))
+    doubtfulKills = kills
+  }
+
+  /// Takes a record in.
+  private mutating func take(_ header: RecordHeader) {
+    let chunk = header.record.chunk
+    writtenBytes +=
+      header.kind == .chunk
+      ? Segment.recordBytes(length: chunk.length) : RecordHeader.deletionBytes
+    if header.kind == .chunk {
+      entries.append(
+        SegmentEntry(id: chunk.id, unit: header.place.unit, length: chunk.length))
+    }
+    if let kill = header.kill { kills.append(kill) }
+  }
+}
