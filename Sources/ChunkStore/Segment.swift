@@ -92,13 +92,40 @@ struct Segment: Sendable {
       : RecordPlace.roundUp(RecordHeader.deletionBytes + length)
   }
 
-  /// The whole disk blocks that surely belong to a chunk's record alone; nil when they are few.
+  /// The whole disk blocks that surely belong to a chunk's record alone; nil when there are none.
   static func deadRange(_ place: RecordPlace, length: UInt32) -> Range<Int>? {
     let start = DiskBuffer.roundUp(place.offset)
     let end =
       (place.offset + RecordHeader.fixedBytes + Int(length)) / DiskBuffer.alignment
       * DiskBuffer.alignment
-    return end - start >= minPunchedBytes ? start..<end : nil
+    return start < end ? start..<end : nil
+  }
+
+  /// The whole disk blocks that dead records, and what stands between them, surely have for themselves.
+  ///
+  /// - Parameters:
+  ///   - entries: neighbouring records of a sealed segment, in the places' order, and all that count there.
+  ///   - isDead: which of them no longer count.
+  ///   - next: the place of the one behind them; nil: there is none.
+  /// - Returns: ranges of the file, in order.
+  static func deadRanges(
+    _ entries: [SegmentEntry], _ isDead: [Bool], next: UInt32?
+  ) -> [Range<Int>] {
+    func offset(_ unit: UInt32) -> Int { Int(unit) * RecordPlace.unitBytes }
+    var ranges: [Range<Int>] = []
+    for (place, entry) in entries.enumerated() where isDead[place] {
+      let following = place + 1 < entries.count ? entries[place + 1].unit : next
+      let end =
+        following.map(offset)
+        ?? offset(entry.unit) + RecordHeader.fixedBytes + Int(entry.length)
+      let joins = place > 0 && isDead[place - 1] ? ranges.last?.lowerBound : nil
+      let start = joins ?? DiskBuffer.roundUp(offset(entry.unit))
+      let whole = end / DiskBuffer.alignment * DiskBuffer.alignment
+      guard start < whole else { continue }
+      if joins != nil { ranges.removeLast() }
+      ranges.append(start..<whole)
+    }
+    return ranges
   }
 
   /// About how many bytes it would take with its records one behind the other.

@@ -4,27 +4,34 @@ import StoreModel
 /// The file `segments/list`: which segments there must be, so that one that is gone is noticed.
 ///
 /// ```
-/// holdfast segments 1
+/// holdfast segments 2
+/// next 44
 /// 1-40
 /// 42
 /// checksum 89abcdef
 /// ```
 ///
+/// The next segment's number is never one that another had, which records may still name. (Version 1 has no line for it.)
 /// A segment is listed once its file is durable, and taken off before the file is removed. So one that
 /// is listed and not there was lost; one that is there and not listed is only younger, or on its way out.
 struct SegmentList: Sendable, Hashable {
   /// The segments' numbers.
   var numbers: Set<UInt32>
+  /// The lowest number that no segment ever had, as far as it is known.
+  var next: UInt32
 
   /// Where it stands.
   static let path = "\(StorePaths.segments)/list"
-  private static let title = "holdfast segments 1"
+  private static let title = "holdfast segments 2"
+  private static let oldTitle = "holdfast segments 1"
   /// The most bytes of it that are read: millions of segments.
   private static let maxBytes = 64 << 20
+  /// The most segments of one disk.
+  private static let maxCount = 1 << 22
 
   /// The file's text.
   var text: String {
-    var lines = "\(SegmentList.title)\n"
+    var lines = "\(SegmentList.title)\nnext \(next)\n"
     var rest = numbers.sorted()[...]
     while let first = rest.first {
       let run = zip(rest, first...).prefix { $0 == $1 }.count
@@ -36,25 +43,34 @@ struct SegmentList: Sendable, Hashable {
   }
 
   /// Lists segments.
-  init(numbers: Set<UInt32>) {
+  init(numbers: Set<UInt32>, next: UInt32) {
     self.numbers = numbers
+    self.next = next
   }
 
   /// Reads the file's text; nil when it is damaged.
   init?(parsing text: String) {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.count >= 3, lines[0] == SegmentList.title, lines[lines.count - 1].isEmpty else {
-      return nil
-    }
-    let body = lines.dropLast(2)
+    guard lines.count >= 3, lines[0] == SegmentList.title || lines[0] == SegmentList.oldTitle,
+      lines[lines.count - 1].isEmpty
+    else { return nil }
+    var body = lines.dropLast(2)
     let checksum = DataDirectory.checksum(of: body.joined(separator: "\n") + "\n")
     guard lines[lines.count - 2] == "checksum \(checksum)" else { return nil }
     numbers = []
-    for line in body.dropFirst() {
+    next = 1
+    body.removeFirst()
+    if lines[0] == SegmentList.title {
+      guard let line = body.popFirst(), line.hasPrefix("next "),
+        let number = UInt32(line.dropFirst(5)), number <= StorePaths.maxSegment
+      else { return nil }
+      next = number
+    }
+    for line in body {
       let ends = line.split(separator: "-").compactMap { UInt32($0) }
-      guard let first = ends.first, let last = ends.last, ends.count <= 2, first <= last else {
-        return nil
-      }
+      guard let first = ends.first, let last = ends.last, ends.count <= 2, first <= last,
+        last < StorePaths.maxSegment, numbers.count + Int(last - first) < SegmentList.maxCount
+      else { return nil }
       numbers.formUnion(first...last)
     }
   }

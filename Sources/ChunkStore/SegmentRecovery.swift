@@ -57,6 +57,7 @@ struct SegmentRecovery: Sendable {
     deletions = []
     for number in numbers { await seal(number) }
     try await dropEmpty(numbers)
+    state.attention = Set(state.segments.keys)
   }
 
   /// The numbers of the segments that are there; notes those that should be.
@@ -84,7 +85,7 @@ struct SegmentRecovery: Sendable {
       report(StorePaths.segment(number), "is gone: the chunks in it are lost here")
     }
     let highest = max(numbers.last ?? 0, known?.numbers.max() ?? 0)
-    state.nextNumber = highest + 1
+    state.nextNumber = max(highest + 1, known?.next ?? 1)
     return numbers
   }
 
@@ -340,7 +341,7 @@ struct SegmentRecovery: Sendable {
       return
     }
     do throws(StoreError) {
-      try await SegmentList(numbers: listed).write(on: disk)
+      try await SegmentList(numbers: listed, next: state.nextNumber).write(on: disk)
     } catch {
       // A full disk: what stands there now is right but for segments that nothing was written to.
       guard error.code == .resourceExhausted else { throw error }

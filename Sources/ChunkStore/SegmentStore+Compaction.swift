@@ -25,56 +25,61 @@ extension SegmentStore {
 
   /// Does one piece of upkeep.
   ///
+  /// - Parameter isUrgent: whether somebody waits for room that a deletion needs.
   /// - Returns: whether there was something to do.
-  package func upkeep() async -> Bool {
+  package func upkeep(isUrgent: Bool = false) async -> Bool {
     await takeTurn(.upkeep)
     defer { endTurn(.upkeep) }
-    if await settleDoubt() { return true }
-    if await sealOne() { return true }
     let now = clock.wallSeconds
-    shell.withLock { $0.state.expireDeletions(now: now) }
-    for number in shell.withLock({ $0.state.segmentsToPunch }) { await punch(number) }
-    if let number = shell.withLock({ $0.state.segmentToCompact }) {
-      await compact(number)
+    let chore = shell.withLock { shell in
+      shell.expireDeletions(now: now)
+      return shell.state.nextChore(isUrgent: isUrgent)
+    }
+    switch chore {
+    case nil: return false
+    case .settle(let number): await settle(number)
+    case .seal(let number): await trySealing(number)
+    case .punch(let number):
+      await punch(number)
       await keepReserve()
-      return true
-    }
-    return false
-  }
-
-  /// Writes records anew of which a segment without a checkpoint doesn't tell whether they are on disk, so that
-  /// it can be sealed.
-  ///
-  /// - Returns: whether there was such a segment.
-  func settleDoubt() async -> Bool {
-    let found = shell.withLock { shell in
-      shell.state.segmentInDoubt.flatMap { shell.state.segments[$0] }
-    }
-    guard let found, let doubt = found.doubt else { return false }
-    do {
-      for run in runs(of: doubt.entries) { _ = try await move(run, from: found.number) }
-      // Those of its own records, too: only what is in doubt says that they ended.
-      let kills = shell.withLock { shell in
-        doubt.kills.filter { shell.state.segments[$0.place.segment] != nil }.map {
-          shell.state.remembers($0, in: found.number) ? $0 : $0.withoutDeletion
-        }
-      }
-      try await write(kills)
-      shell.withLock { $0.state.segments[found.number]?.doubt = nil }
-    } catch {
-      giveUp(found.number, error, "records in doubt could not be written anew")
+    case .compact(let number):
+      await compact(number, isUrgent: isUrgent)
+      await keepReserve()
     }
     return true
   }
 
-  /// Empties and removes a segment.
-  func compact(_ number: UInt32) async {
+  /// Writes records anew of which a segment without a checkpoint doesn't tell whether they are on disk, so that
+  /// it can be sealed.
+  func settle(_ number: UInt32) async {
+    guard let doubt = shell.withLock({ $0.state.segments[number]?.doubt }) else { return }
+    do {
+      for run in runs(of: doubt.entries) { _ = try await move(run, from: number) }
+      // Those of its own records, too: only what is in doubt says that they ended.
+      let kills = shell.withLock { shell in
+        doubt.kills.filter { shell.state.segments[$0.place.segment] != nil }.map {
+          shell.state.remembers($0, in: number) ? $0 : $0.withoutDeletion
+        }
+      }
+      try await write(kills)
+      shell.withLock { $0.state.segments[number]?.doubt = nil }
+    } catch {
+      giveUp(number, error, "records in doubt could not be written anew")
+    }
+  }
+
+  /// Empties and removes a segment; as fast as it can when somebody waits.
+  func compact(_ number: UInt32, isUrgent: Bool = false) async {
     do {
       let content = try await content(of: number)
       var limiter = BandwidthLimit(bytesPerSecond: configuration.compactionBytesPerSecond)
-      for run in runs(of: content.entries) {
+      let runs = runs(of: content.entries)
+      for (place, run) in runs.enumerated() {
         try Task.checkCancellation()
         let bytes = try await move(run, from: number)
+        let next = place + 1 < runs.count ? runs[place + 1].first?.unit : nil
+        await punchMoved(run, of: number, next: next)
+        guard !isUrgent else { continue }
         if let wake = limiter.spend(bytes, now: clock.nanoseconds) {
           try await clock.sleep(until: wake)
         }
@@ -98,8 +103,7 @@ extension SegmentStore {
   private func giveUp(_ number: UInt32, _ error: any Error, _ what: String) {
     let message = (error as? StoreError)?.message ?? "\(error)"
     shell.withLock { shell in
-      guard let segment = shell.state.segments[number] else { return }
-      shell.state.segments[number]?.stuckAt = segment.liveBytes
+      shell.state.giveUp(number)
       shell.report(StorePaths.segment(number), "\(what): \(message)")
     }
   }
@@ -109,7 +113,8 @@ extension SegmentStore {
     let segment = shell.withLock { $0.state.segments[number] }
     guard let segment, segment.phase == .sealed else {
       return SegmentCheckpoint(
-        entries: segment?.entries ?? [], kills: segment?.kills ?? [], writtenBytes: 0)
+        entries: segment?.entries.sorted { $0.unit < $1.unit } ?? [],
+        kills: segment?.kills ?? [], writtenBytes: 0)
     }
     let file = try await reader(of: number)
     let size = try await file.read(at: 0, length: 0).fileBytes
@@ -123,13 +128,16 @@ extension SegmentStore {
         try await file.read(at: footer.killsRange.lowerBound, length: footer.killsRange.count)
           .bytes, footer: footer)
     else { throw StoreError(.dataLoss, "its checkpoint is damaged") }
-    return SegmentCheckpoint(entries: entries, kills: kills, writtenBytes: 0)
+    return SegmentCheckpoint(
+      entries: entries.sorted { $0.unit < $1.unit }, kills: kills, writtenBytes: 0)
   }
 
   /// What is to be moved at a time: a large record by itself, small ones together, so that they are
-  /// packed.
+  /// packed; no more than a full disk's reserve takes many of.
   private func runs(of entries: [SegmentEntry]) -> [[SegmentEntry]] {
-    let most = min(configuration.compactionRunBytes, SegmentStore.maxTogetherBytes)
+    let reserve = shell.withLock { $0.state.limits.reserveBytes }
+    let most = min(
+      configuration.compactionRunBytes, SegmentStore.maxTogetherBytes, reserve / 8)
     var runs: [[SegmentEntry]] = []
     var run: [SegmentEntry] = []
     var bytes = 0
@@ -181,6 +189,25 @@ extension SegmentStore {
       }
     }
     return readers.reduce(0) { $0 + Int($1.record.chunk.length) }
+  }
+
+  /// Gives the room of records that were moved back before the others are, where that is what the others
+  /// need: on a full disk.
+  private func punchMoved(_ run: [SegmentEntry], of number: UInt32, next: UInt32?) async {
+    let isFull = shell.withLock { shell in
+      guard !shell.state.hasReserve, let segment = shell.state.segments[number],
+        segment.mayBePunched
+      else { return false }
+      let isDead = run.map { entry in
+        shell.state.index[entry.id]?.place != RecordPlace(segment: number, unit: entry.unit)
+      }
+      shell.state.segments[number]?.dead += Segment.deadRanges(run, isDead, next: next)
+      return true
+    }
+    guard isFull else { return }
+    await punch(number)
+    // A segment that is full is cut behind its checkpoint, which gives some room, too.
+    while let full = shell.withLock({ $0.state.segmentToSeal }) { await trySealing(full) }
   }
 
   /// Writes small records anew, together; those that are damaged are left.

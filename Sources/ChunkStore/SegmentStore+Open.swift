@@ -22,8 +22,9 @@ extension SegmentStore {
       let directory = try await DataDirectory.open(
         on: disk, drawNode: drawNode, drawDisk: { max(1, random()) })
       let space = try await disk.space()
-      let limits = StoreState.Limits(
+      var limits = StoreState.Limits(
         segmentBytes: configuration.segmentBytes ?? segmentBytes(capacity: space.capacityBytes))
+      limits.maxReserveBytes = configuration.maxReserveBytes
       var recovery = SegmentRecovery(
         disk: disk, directory: directory, limits: limits, hashSeed: random())
       try await recovery.run()
@@ -31,13 +32,15 @@ extension SegmentStore {
       shell.problems = recovery.problems
       shell.listed = recovery.listed
       shell.verifiedAt = await ScrubLog.read(on: disk).verifiedAt
-      shell.hasReserve = await hasReserve(on: disk, bytes: limits.reserveBytes)
+      shell.state.hasReserve = await hasReserve(on: disk, bytes: limits.reserveBytes)
       let store = SegmentStore(
         disk: disk, lock: lock, clock: clock, configuration: configuration, keySeed: random(),
         shell: shell)
       await store.keepReserve()
       // Nobody is told of a record before it is sure.
-      while await store.settleDoubt() {}
+      while let number = store.shell.withLock({ $0.state.segmentInDoubt }) {
+        await store.settle(number)
+      }
       store.upkeepBell.continuation.yield()
       return store
     } catch {
@@ -60,7 +63,7 @@ extension SegmentStore {
     guard let file = try? await disk.read(StorePaths.reserve, at: 0, length: 0) else {
       return false
     }
-    if file.fileBytes == bytes { return true }
+    if file.fileBytes == bytes + reserveSlack { return true }
     try? await disk.remove(StorePaths.reserve)
     return false
   }

@@ -58,9 +58,19 @@ extension SegmentStore {
     if case .grow(let number, let size) = room {
       do throws(StoreError) {
         guard let writer = writer(of: number) else { return }
-        try await writer.reserve(size)
-        shell.withLock { $0.state.grow(number, to: size) }
-        return
+        let least = shell.withLock {
+          $0.state.segments[number]?.neededBytes(forExtent: bytes, records: records) ?? size
+        }
+        // Where there isn't room for as much as would be good, what is needed will do.
+        for size in [size, least] {
+          do throws(StoreError) {
+            try await writer.reserve(size)
+            shell.withLock { $0.state.grow(number, to: size) }
+            return
+          } catch {
+            guard error.code == .resourceExhausted, size > least else { throw error }
+          }
+        }
       } catch {
         guard error.code == .resourceExhausted else {
           fail(number, error)
@@ -77,29 +87,32 @@ extension SegmentStore {
     do throws(StoreError) {
       try await makeSegment(
         number, capacity: max(limits.segmentBytes, least),
-        reserved: max(limits.firstReserveBytes, least))
+        reserved: max(limits.firstReserveBytes, least), isReserve: false)
     } catch {
       // What is wrong with a segment's file says nothing about a chunk.
       guard error.code == .resourceExhausted else {
         shell.withLock { $0.failures += 1 }
         throw StoreError(.internal, error.message)
       }
-      let hasReserve = shell.withLock(\.hasReserve)
-      guard use != .put, hasReserve else { throw error }
-      try await takeReserve(number)
+      guard use != .put else { throw error }
+      guard !shell.withLock(\.state.hasReserve) else { return try await takeReserve(number) }
+      // The reserve is used up; what compaction gave back since is for compaction.
+      guard use == .upkeep else { throw error }
+      try await makeSegment(
+        number, capacity: max(limits.reserveBytes, least), reserved: least, isReserve: true)
     }
   }
 
   /// Makes a segment of at most `capacity` bytes, `reserved` of them set aside at once, durably, and has
   /// new records go to it.
   private func makeSegment(
-    _ number: UInt32, capacity: Int, reserved: Int
+    _ number: UInt32, capacity: Int, reserved: Int, isReserve: Bool
   ) async throws(StoreError) {
     let path = StorePaths.segment(number)
     let writer = try await disk.create(path, reserving: reserved, direct: true)
     do throws(StoreError) {
       try await begin(
-        number, writer: writer, capacity: capacity, reserved: reserved, isReserve: false)
+        number, writer: writer, capacity: capacity, reserved: reserved, isReserve: isReserve)
     } catch {
       await writer.close()
       // What can't be removed holds no records, and is seen when the store opens next.
@@ -110,14 +123,32 @@ extension SegmentStore {
 
   /// Makes the reserve a segment, for deletions and compaction alone.
   private func takeReserve(_ number: UInt32) async throws(StoreError) {
-    shell.withLock { $0.hasReserve = false }
+    shell.withLock { $0.state.hasReserve = false }
     let path = StorePaths.segment(number)
     try await disk.rename(StorePaths.reserve, to: path)
-    try await disk.sync(directory: "")
-    let writer = try await disk.openForWriting(path)
-    let bytes = shell.withLock { $0.state.limits.reserveBytes }
-    try await begin(number, writer: writer, capacity: bytes, reserved: bytes, isReserve: true)
+    do throws(StoreError) {
+      try await disk.sync(directory: "")
+      let writer = try await disk.openForWriting(path)
+      let bytes = shell.withLock { $0.state.limits.reserveBytes }
+      // The list of segments takes room, too.
+      try await writer.truncate(to: bytes)
+      try await begin(number, writer: writer, capacity: bytes, reserved: bytes, isReserve: true)
+    } catch {
+      // So that the room isn't another's before it is the reserve again.
+      if (try? await disk.rename(path, to: StorePaths.reserve)) != nil,
+        let file = try? await disk.openForWriting(StorePaths.reserve)
+      {
+        let bytes = shell.withLock { $0.state.limits.reserveBytes }
+        try? await file.reserve(bytes + SegmentStore.reserveSlack)
+        await file.close()
+        shell.withLock { $0.state.hasReserve = true }
+      }
+      throw error
+    }
   }
+
+  /// Bytes that the reserve has beyond what its segment will have: room for the list of segments.
+  static let reserveSlack = 64 << 10
 
   /// Writes a segment's header, makes it and its name durable, and has new records go to it.
   private func begin(
@@ -145,7 +176,8 @@ extension SegmentStore {
     defer { endTurn(.list) }
     var listed = shell.withLock(\.listed)
     change(&listed)
-    try await SegmentList(numbers: listed).write(on: disk)
+    let next = shell.withLock(\.state.nextNumber)
+    try await SegmentList(numbers: listed, next: next).write(on: disk)
     shell.withLock { [listed] in $0.listed = listed }
   }
 
@@ -163,17 +195,13 @@ extension SegmentStore {
 
   // MARK: Sealing
 
-  /// Ends a full segment with its checkpoint.
-  ///
-  /// - Returns: whether there was one.
-  func sealOne() async -> Bool {
-    guard let number = shell.withLock({ $0.state.segmentToSeal }) else { return false }
+  /// Ends a full segment with its checkpoint, or turns away from it.
+  func trySealing(_ number: UInt32) async {
     do throws(StoreError) {
       try await seal(number)
     } catch {
       fail(number, error)
     }
-    return true
   }
 
   private func seal(_ number: UInt32) async throws(StoreError) {
@@ -241,12 +269,7 @@ extension SegmentStore {
 
   /// Ends a reading from a segment.
   func unpin(_ number: UInt32) {
-    let hasWork = shell.withLock { shell in
-      shell.state.segments[number]?.pins -= 1
-      guard let segment = shell.state.segments[number] else { return false }
-      return segment.pins == 0 && (!segment.dead.isEmpty || segment.liveBytes == 0)
-    }
-    if hasWork { upkeepBell.continuation.yield() }
+    if shell.withLock({ $0.state.unpin(number) }) { upkeepBell.continuation.yield() }
   }
 
   // MARK: Giving room back
@@ -261,10 +284,9 @@ extension SegmentStore {
     guard !dead.isEmpty else { return }
     do throws(StoreError) {
       let file = try await disk.openForWriting(StorePaths.segment(number))
-      for range in dead {
-        try await file.punch(range)
-        shell.withLock { $0.state.segments[number]?.diskBytes -= range.count }
-      }
+      for range in dead { try await file.punch(range) }
+      let left = try await file.read(at: 0, length: 0).diskBytes
+      shell.withLock { $0.state.segments[number]?.diskBytes = left }
       await file.close()
     } catch {
       report(StorePaths.segment(number), "room in it could not be given back: \(error.message)")
@@ -282,7 +304,16 @@ extension SegmentStore {
     }
     guard isLeaving else { return }
     do throws(StoreError) {
-      try await changeList { $0.remove(number) }
+      do throws(StoreError) {
+        try await changeList { $0.remove(number) }
+      } catch {
+        guard error.code == .resourceExhausted else { throw error }
+        // A list takes room at first, and this segment has some that nobody needs.
+        let file = try await disk.openForWriting(StorePaths.segment(number))
+        try await file.truncate(to: SegmentHeader.bytes)
+        await file.close()
+        try await changeList { $0.remove(number) }
+      }
       try await disk.remove(StorePaths.segment(number))
       try await disk.sync(directory: StorePaths.segments)
     } catch {
@@ -299,12 +330,12 @@ extension SegmentStore {
   /// Sets room for one segment aside, if there is enough.
   func keepReserve() async {
     let (isNeeded, bytes) = shell.withLock {
-      (!$0.hasReserve && !$0.isClosed, $0.state.limits.reserveBytes)
+      (!$0.state.hasReserve && !$0.isClosed, $0.state.limits.reserveBytes)
     }
     guard isNeeded else { return }
     do throws(StoreError) {
       try await SegmentStore.makeReserve(on: disk, bytes: bytes)
-      shell.withLock { $0.hasReserve = true }
+      shell.withLock { $0.state.hasReserve = true }
     } catch {
       // A full disk has none; it is made when there is room again.
       if error.code != .resourceExhausted {
@@ -315,7 +346,8 @@ extension SegmentStore {
 
   /// Makes the reserve.
   static func makeReserve(on disk: any Disk, bytes: Int) async throws(StoreError) {
-    let file = try await disk.create(StorePaths.reserve, reserving: bytes, direct: false)
+    let file = try await disk.create(
+      StorePaths.reserve, reserving: bytes + reserveSlack, direct: false)
     await file.close()
     try await disk.sync(directory: "")
   }

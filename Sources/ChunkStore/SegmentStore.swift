@@ -23,6 +23,8 @@ package final class SegmentStore: ChunkStore {
     package var stagingBytes = 64 << 20
     /// Bytes of a segment, of which the disk must have room for some; nil: as the disk's size suggests.
     package var segmentBytes: Int?
+    /// The most bytes that are set aside for deleting and compacting on a full disk.
+    package var maxReserveBytes = 64 << 20
     /// The most bytes a second that compaction copies; low, so that it doesn't stand in anybody's way.
     package var compactionBytesPerSecond = 64 << 20
     /// Bytes of small records that compaction moves together.
@@ -64,7 +66,8 @@ package final class SegmentStore: ChunkStore {
     var verifiedAt: [UInt32: Int64] = [:]
     /// What listed segments are durable.
     var listed: Set<UInt32> = []
-    var hasReserve = false
+    /// When to look for deletions that need no longer be remembered, in seconds since 1970.
+    var nextExpiry: Int64 = .min
     var isClosed = false
     /// Writes, syncs and new segments that failed, other than for lack of room.
     var failures = 0
@@ -151,13 +154,15 @@ package final class SegmentStore: ChunkStore {
   }
 
   package func delete(_ id: ChunkID) async throws {
-    do throws(StoreError) {
-      try await end(id)
-    } catch {
-      guard error.code == .resourceExhausted else { throw error }
-      // Even a deletion takes room at first: make some.
-      while await upkeep() {}
-      try await end(id)
+    while true {
+      do throws(StoreError) {
+        try await end(id)
+        break
+      } catch {
+        // Even a deletion takes room at first: make some.
+        guard error.code == .resourceExhausted, await upkeep(isUrgent: true) else { throw error }
+      }
+      try Task.checkCancellation()
     }
     upkeepBell.continuation.yield()
   }
@@ -237,7 +242,7 @@ package final class SegmentStore: ChunkStore {
     upkeepBell.continuation.finish()
     shell.withLock { $0.state.retire() }
     // What can't be sealed now is read when the store opens next.
-    while await sealOne() {}
+    while let number = shell.withLock({ $0.state.segmentToSeal }) { await trySealing(number) }
     await lock.release()
   }
 
@@ -307,6 +312,13 @@ extension SegmentStore.Shell {
   mutating func report(_ path: String, _ message: String) {
     guard problems.count < SegmentStore.maxProblems else { return }
     problems.append(ChunkStoreProblem(path: path, message: message))
+  }
+
+  /// Forgets deletions that are old enough; looks for some once a minute, for there may be many segments.
+  mutating func expireDeletions(now: Int64) {
+    guard now >= nextExpiry || now < nextExpiry - 60 else { return }
+    nextExpiry = now + 60
+    state.expireDeletions(now: now)
   }
 
   /// Takes a turn when it is free.

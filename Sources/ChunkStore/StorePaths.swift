@@ -20,7 +20,7 @@ enum StorePaths {
   }
 
   /// Numbers from here on are no segments': others must be able to follow.
-  private static let maxSegment: UInt32 = 1 << 31
+  static let maxSegment: UInt32 = 1 << 31
 
   /// The number of a segment by its file's name; nil when it is none.
   static func segment(ofFile name: String) -> UInt32? {

@@ -29,9 +29,13 @@ struct StoreState: Sendable {
       DiskBuffer.roundUp(min(segmentBytes / 4, 16 << 20))
     }
 
-    /// Bytes of the reserve.
+    /// The most bytes of the reserve.
+    var maxReserveBytes = 64 << 20
+
+    /// Bytes of the reserve: less than a segment, because compaction of a full disk gives the room of what
+    /// it has moved back on its way.
     var reserveBytes: Int {
-      min(segmentBytes, 64 << 20)
+      min(segmentBytes, maxReserveBytes)
     }
   }
 
@@ -49,6 +53,12 @@ struct StoreState: Sendable {
   private(set) var damaged: Set<ChunkID> = []
   /// Chunks that were deleted not long ago: the segments whose records say so.
   private(set) var deleted: ChunkIndex
+  /// Whether room is set aside for deletions and compaction; where there is none, the disk is full.
+  var hasReserve = true {
+    didSet { if hasReserve != oldValue { attention.formUnion(segments.keys) } }
+  }
+  /// Segments in which something changed since there was nothing to do for them.
+  var attention: Set<UInt32> = []
   /// The number of the last commit that began.
   private(set) var batch: UInt64 = 0
   /// The number of the last commit that ended.
@@ -81,8 +91,7 @@ struct StoreState: Sendable {
       else { return .segment }
     }
     guard segment.hasRoom(bytes: bytes, records: records, maxRecords: limits.maxRecords) else {
-      segments[active]?.phase = .full
-      self.active = nil
+      retire()
       return .segment
     }
     let needed = segment.neededBytes(forExtent: bytes, records: records)
@@ -97,6 +106,7 @@ struct StoreState: Sendable {
   /// Ends an extent that was given out: committed or given up.
   mutating func endExtent(_ place: RecordPlace) {
     segments[place.segment]?.extents -= 1
+    attention.insert(place.segment)
   }
 
   /// How large a new segment must be for an extent of so many bytes.
@@ -107,7 +117,7 @@ struct StoreState: Sendable {
 
   /// Makes a segment the one that new records go to.
   mutating func activate(_ segment: Segment) {
-    if let active { segments[active]?.phase = .full }
+    retire()
     segments[segment.number] = segment
     active = segment.number
   }
@@ -117,6 +127,7 @@ struct StoreState: Sendable {
     guard segments[number]?.phase != .sealed else { return }
     segments[number]?.phase = .failed
     if active == number { active = nil }
+    attention.insert(number)
   }
 
   /// Room was set aside in a segment, up to so many bytes.
@@ -130,6 +141,7 @@ struct StoreState: Sendable {
   mutating func retire() {
     guard let active else { return }
     segments[active]?.phase = .full
+    attention.insert(active)
     self.active = nil
   }
 
@@ -233,7 +245,9 @@ struct StoreState: Sendable {
   private mutating func release(_ entry: ChunkIndex.Entry) {
     let number = entry.place.segment
     segments[number]?.liveBytes -= Segment.recordBytes(length: entry.length)
-    if let range = Segment.deadRange(entry.place, length: entry.length) {
+    attention.insert(number)
+    let least = hasReserve ? Segment.minPunchedBytes : DiskBuffer.alignment
+    if let range = Segment.deadRange(entry.place, length: entry.length), range.count >= least {
       segments[number]?.dead.append(range)
     }
   }
@@ -273,7 +287,8 @@ struct StoreState: Sendable {
     segments[old.place.segment]?.deletions.count -= 1
   }
 
-  private mutating func forgetDeletions(in number: UInt32) {
+  /// Forgets the deletions that are remembered because of a segment.
+  mutating func forgetDeletions(in number: UInt32) {
     for part in 0..<deleted.partCount {
       var ids: [ChunkID] = []
       deleted.forEach(inPart: part) { id, entry in
@@ -282,99 +297,7 @@ struct StoreState: Sendable {
       for id in ids { deleted.remove(id) }
     }
     segments[number]?.deletions.count = 0
-  }
-
-  // MARK: Upkeep
-
-  /// A full segment that nobody writes to any more.
-  var segmentToSeal: UInt32? {
-    segments.values.filter { $0.phase == .full && $0.extents == 0 && $0.doubt == nil }
-      .map(\.number).min()
-  }
-
-  /// A segment with records in doubt, which must be written anew before it is sealed.
-  var segmentInDoubt: UInt32? {
-    segments.values.filter { $0.doubt != nil && $0.stuckAt != $0.liveBytes }.map(\.number).min()
-  }
-
-  /// A segment ends with its checkpoint now, and takes so many bytes.
-  mutating func sealed(_ number: UInt32, diskBytes: Int) {
-    segments[number]?.phase = .sealed
-    segments[number]?.entries = []
-    segments[number]?.kills = []
-    segments[number]?.writer = nil
-    let known = segments[number]?.diskBytes ?? diskBytes
-    segments[number]?.diskBytes = min(diskBytes, known)
-  }
-
-  /// Segments with room to give back and nobody who reads them.
-  var segmentsToPunch: [UInt32] {
-    segments.values.filter { $0.mayBePunched && !$0.dead.isEmpty }.map(\.number).sorted()
-  }
-
-  /// Bytes of a segment that have to be written anew to be rid of it: its chunks, and what it says of
-  /// records that are still on disk, or of chunks whose deletion is remembered.
-  func keptBytes(of segment: Segment) -> Int {
-    let kills = segment.killTargets.reduce(0) { sum, target in
-      target.key == segment.number || segments[target.key] == nil ? sum : sum + target.value
-    }
-    return segment.liveBytes + max(kills, segment.deletions.count) * RecordHeader.deletionBytes
-  }
-
-  /// What of a segment's kills has to be written anew before the segment goes.
-  func neededKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
-    kills.compactMap { kill in
-      if remembers(kill, in: number) { return kill }
-      return kill.place.segment != number && segments[kill.place.segment] != nil
-        ? kill.withoutDeletion : nil
-    }
-  }
-
-  /// What of a segment's kills its checkpoint has to say.
-  func checkpointKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
-    kills.filter { segments[$0.place.segment] != nil || remembers($0, in: number) }
-  }
-
-  /// The segment whose compaction gives most: one that failed; one of whose records a quarter or more
-  /// is dead, or which takes twice the room that its records need; or the smallest of many small ones.
-  var segmentToCompact: UInt32? {
-    let candidates = segments.values.filter {
-      ($0.phase == .sealed || $0.phase == .failed) && $0.extents == 0 && !$0.isLeaving
-        && !$0.isUnread
-        && $0.stuckAt != $0.liveBytes && ($0.pins == 0 || keptBytes(of: $0) > 0)
-    }
-    if let failed = candidates.filter({ $0.phase == .failed }).map(\.number).min() { return failed }
-    let gains = candidates.map { (number: $0.number, gain: gain(of: $0)) }.filter { $0.gain > 0 }
-    if let best = gains.max(by: { ($0.gain, $1.number) < ($1.gain, $0.number) }) {
-      return best.number
-    }
-    let small = candidates.filter { $0.diskBytes < limits.segmentBytes / 8 }
-    guard small.count > StoreState.maxSmallSegments else { return nil }
-    return small.min { ($0.diskBytes, $0.number) < ($1.diskBytes, $1.number) }?.number
-  }
-
-  /// Bytes that compacting a segment gives; 0 when that isn't worth it.
-  private func gain(of segment: Segment) -> Int {
-    let kept = keptBytes(of: segment)
-    guard kept > 0 else { return max(segment.diskBytes, 1) }
-    let dead = segment.writtenBytes - kept
-    if dead * 4 >= segment.writtenBytes, dead >= minGain { return dead }
-    let sparse = segment.diskBytes - segment.packedBytes
-    return segment.diskBytes >= 2 * segment.packedBytes && sparse >= minGain ? sparse : 0
-  }
-
-  /// Small segments, which restarts leave behind, that are put up with.
-  private static let maxSmallSegments = 16
-  /// The least room that is worth a compaction.
-  private var minGain: Int {
-    limits.segmentBytes / 16
-  }
-
-  /// A segment's file is gone. With its room others may be compacted that could not be.
-  mutating func forget(_ number: UInt32) {
-    if let segment = segments[number], segment.deletions.count > 0 { forgetDeletions(in: number) }
-    segments[number] = nil
-    for other in segments.keys { segments[other]?.stuckAt = nil }
+    attention.insert(number)
   }
 
   /// Checks what must hold after every event.

@@ -78,8 +78,9 @@ struct ChunkIndexTests {
   @Test("the list of segments survives being written down, and damage is noticed")
   func segmentList() {
     for numbers in [[], [1], [1, 2, 3, 5, 9, 10]] as [Set<UInt32>] {
-      let text = SegmentList(numbers: numbers).text
-      #expect(SegmentList(parsing: text)?.numbers == numbers)
+      let list = SegmentList(numbers: numbers, next: 77)
+      let text = list.text
+      #expect(SegmentList(parsing: text) == list)
       #expect(SegmentList(parsing: text + "x") == nil)
       #expect(SegmentList(parsing: String(text.dropLast(3))) == nil)
     }

@@ -1,0 +1,173 @@
+import StoreModel
+
+/// What there is to do for a store's segments.
+///
+/// There may be many thousands of them, and something is asked after every change: so only those are
+/// looked at to which something happened since there was nothing to do for them (`attention`).
+extension StoreState {
+  /// Something that is to be done.
+  enum Chore: Sendable, Hashable {
+    /// Write records in doubt anew.
+    case settle(UInt32)
+    /// End a full segment with its checkpoint.
+    case seal(UInt32)
+    /// Give the room of dead records back.
+    case punch(UInt32)
+    /// Empty and remove a segment.
+    case compact(UInt32)
+  }
+
+  /// What is to be done next, if anything.
+  ///
+  /// - Parameter isUrgent: whether a deletion was refused for lack of room: then any gain will do.
+  mutating func nextChore(isUrgent: Bool = false) -> Chore? {
+    if isUrgent { attention.formUnion(segments.keys) }
+    var idle: [UInt32] = []
+    var best: (chore: Chore, rank: Int, gain: Int)?
+    var small: [Segment] = []
+    for number in attention.sorted() {
+      guard let segment = segments[number] else {
+        idle.append(number)
+        continue
+      }
+      let isSmall = isCandidate(segment) && segment.diskBytes < limits.segmentBytes / 8
+      if isSmall { small.append(segment) }
+      guard let found = chore(for: segment, isUrgent: isUrgent) else {
+        if !isSmall { idle.append(number) }
+        continue
+      }
+      guard let known = best, (known.rank, -known.gain) <= (found.rank, -found.gain) else {
+        best = found
+        continue
+      }
+    }
+    attention.subtract(idle)
+    if best == nil, small.count > StoreState.maxSmallSegments {
+      let least = small.min { ($0.diskBytes, $0.number) < ($1.diskBytes, $1.number) }
+      return least.map { .compact($0.number) }
+    }
+    return best?.chore
+  }
+
+  /// A full segment that nobody writes to any more.
+  var segmentToSeal: UInt32? {
+    attention.filter { segments[$0].map { isToSeal($0) } ?? false }.min()
+  }
+
+  /// What is to be done for a segment, the lower its rank, the sooner.
+  private func chore(
+    for segment: Segment, isUrgent: Bool
+  ) -> (chore: Chore, rank: Int, gain: Int)? {
+    if isInDoubt(segment) { return (.settle(segment.number), 0, 0) }
+    if isToSeal(segment) { return (.seal(segment.number), 1, 0) }
+    if segment.mayBePunched, !segment.dead.isEmpty { return (.punch(segment.number), 2, 0) }
+    guard isCandidate(segment) else { return nil }
+    if segment.phase == .failed { return (.compact(segment.number), 3, 0) }
+    let gain = gain(of: segment, isUrgent: isUrgent)
+    return gain > 0 ? (.compact(segment.number), 4, gain) : nil
+  }
+
+  private func isToSeal(_ segment: Segment) -> Bool {
+    segment.phase == .full && segment.extents == 0 && segment.doubt == nil
+  }
+
+  /// Whether it has records in doubt, which must be written anew before it is sealed.
+  private func isInDoubt(_ segment: Segment) -> Bool {
+    segment.doubt != nil && segment.stuckAt != segment.liveBytes
+  }
+
+  /// A segment with records in doubt.
+  var segmentInDoubt: UInt32? {
+    attention.filter { segments[$0].map { isInDoubt($0) } ?? false }.min()
+  }
+
+  /// Whether a segment can be emptied.
+  private func isCandidate(_ segment: Segment) -> Bool {
+    (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
+      && !segment.isLeaving && !segment.isUnread && segment.stuckAt != segment.liveBytes
+      && (segment.pins == 0 || keptBytes(of: segment) > 0)
+  }
+
+  /// Bytes that compacting a segment gives; 0 when that isn't worth it: a quarter of its records must be dead,
+  /// or it must take twice the room that they need. On a full disk less will do.
+  private func gain(of segment: Segment, isUrgent: Bool) -> Int {
+    let kept = keptBytes(of: segment)
+    guard kept > 0 else { return max(segment.diskBytes, 1) }
+    // Room that was given back already is none to be had.
+    let dead = min(segment.writtenBytes, segment.diskBytes) - kept
+    if isUrgent { return dead >= StoreState.leastGain ? dead : 0 }
+    let (share, least) = hasReserve ? (4, minGain) : (16, StoreState.leastGain)
+    if dead >= segment.writtenBytes / share, dead >= least { return dead }
+    let sparse = segment.diskBytes - segment.packedBytes
+    return segment.diskBytes / 2 >= segment.packedBytes && sparse >= minGain ? sparse : 0
+  }
+
+  /// Bytes of a segment that have to be written anew to be rid of it: its chunks, and what it says of
+  /// records that are still on disk, or of chunks whose deletion is remembered.
+  func keptBytes(of segment: Segment) -> Int {
+    let kills = segment.killTargets.reduce(0) { sum, target in
+      target.key == segment.number || segments[target.key] == nil ? sum : sum + target.value
+    }
+    return segment.liveBytes + max(kills, segment.deletions.count) * RecordHeader.deletionBytes
+  }
+
+  /// What of a segment's kills has to be written anew before the segment goes.
+  func neededKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
+    kills.compactMap { kill in
+      if remembers(kill, in: number) { return kill }
+      return kill.place.segment != number && segments[kill.place.segment] != nil
+        ? kill.withoutDeletion : nil
+    }
+  }
+
+  /// What of a segment's kills its checkpoint has to say.
+  func checkpointKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
+    kills.filter { segments[$0.place.segment] != nil || remembers($0, in: number) }
+  }
+
+  /// Small segments, which restarts leave behind, that are put up with.
+  private static let maxSmallSegments = 16
+  /// The least room that is worth a compaction on a full disk.
+  private static let leastGain = 4 * DiskBuffer.alignment
+  /// The least room that is worth a compaction.
+  private var minGain: Int {
+    limits.segmentBytes / 16
+  }
+
+  /// A segment ends with its checkpoint now, and takes so many bytes.
+  mutating func sealed(_ number: UInt32, diskBytes: Int) {
+    segments[number]?.phase = .sealed
+    segments[number]?.entries = []
+    segments[number]?.kills = []
+    segments[number]?.writer = nil
+    let known = segments[number]?.diskBytes ?? diskBytes
+    segments[number]?.diskBytes = min(diskBytes, known)
+    attention.insert(number)
+  }
+
+  /// Somebody reads from a segment no longer.
+  ///
+  /// - Returns: whether there may be something to do for it now.
+  mutating func unpin(_ number: UInt32) -> Bool {
+    segments[number]?.pins -= 1
+    guard let segment = segments[number], segment.pins == 0 else { return false }
+    guard !segment.dead.isEmpty || segment.liveBytes == 0 else { return false }
+    attention.insert(number)
+    return true
+  }
+
+  /// Emptying a segment, or settling what is in doubt in it, failed: it is tried again when its chunks have
+  /// changed, or there is more room.
+  mutating func giveUp(_ number: UInt32) {
+    guard let segment = segments[number] else { return }
+    segments[number]?.stuckAt = segment.liveBytes
+  }
+
+  /// A segment's file is gone. With its room others may be compacted that could not be.
+  mutating func forget(_ number: UInt32) {
+    if let segment = segments[number], segment.deletions.count > 0 { forgetDeletions(in: number) }
+    segments[number] = nil
+    for other in segments.keys { segments[other]?.stuckAt = nil }
+    attention.formUnion(segments.keys)
+  }
+}

@@ -1,0 +1,174 @@
+import StoreModel
+import Synchronization
+import Testing
+
+@testable import ChunkStore
+
+@Suite("Chunk store on a full disk")
+struct FullDiskTests {
+  /// Opens a store whose reserve is a quarter of a segment.
+  private static func open(_ disk: any Disk) async throws -> SegmentStore {
+    var configuration = SegmentStore.Configuration()
+    configuration.segmentBytes = 1 << 20
+    configuration.maxReserveBytes = 256 << 10
+    return try await SegmentStore.open(
+      on: disk, clock: StillClock(), configuration: configuration, drawNode: { testNode },
+      random: { 77 })
+  }
+
+  /// Stores chunks until the disk is full.
+  private static func fill(_ store: SegmentStore, length: Int) async throws -> [UInt64] {
+    var stored: [UInt64] = []
+    while true {
+      let upload = UInt64(stored.count + 1)
+      let outcome = await code {
+        try await store.store(pattern(length, seed: upload), upload: upload)
+      }
+      if outcome == .resourceExhausted { return stored }
+      try #require(outcome == nil)
+      stored.append(upload)
+    }
+  }
+
+  @Test(
+    "a disk that is full of chunks, with a reserve much smaller than a segment, is emptied and used again",
+    arguments: [3_000, 9_000, 90_000])
+  func smallReserve(length: Int) async throws {
+    let disk = MemoryDisk(capacityBytes: 12 << 20)
+    let store = try await Self.open(disk)
+    let stored = try await Self.fill(store, length: length)
+    try #require(stored.count * length > 6 << 20)
+    // Another program takes what was left.
+    disk.capacityBytes -= Int(try await disk.space().freeBytes)
+    for upload in stored where upload % 3 != 0 {
+      let outcome = await code {
+        try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+      }
+      try #require(outcome == nil)
+    }
+    await store.upkeepAll()
+    let free = Int(try await store.statistics().freeBytes)
+    #expect(free > stored.count * length / 2)
+    for number in 1...UInt64(free / 2 / (length + 4_096)) {
+      let upload = 1_000_000 + number
+      try await store.store(pattern(length, seed: upload), upload: upload)
+    }
+    #expect(store.shell.withLock { $0.state.hasReserve })
+    #expect(store.leftovers().isEmpty)
+    disk.crash()
+    let again = try await Self.open(disk)
+    for upload in stored {
+      if upload % 3 == 0 {
+        #expect(try await again.load(upload: upload) == pattern(length, seed: upload))
+      } else {
+        #expect(await code { _ = try await again.load(upload: upload) } == .deleted)
+      }
+    }
+  }
+
+  @Test("a disk with no block left removes a segment, though the list of segments needs one")
+  func listWithoutRoom() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    try await store.store(pattern(9_000, seed: 1), upload: 1)
+    let number = try #require(store.place(upload: 1)?.segment)
+    await store.close()
+    let next = try await openStore(disk)
+    try await next.store([2], upload: 2)
+    try await next.delete(ChunkID(group: 7, upload: 1, index: 0))
+    let hasRoom = Mutex(false)
+    disk.injectFaults { call in
+      if call.kind == .truncate, call.path == StorePaths.segment(number) {
+        hasRoom.withLock { $0 = true }
+      }
+      guard call.kind == .create, call.path.hasPrefix(SegmentList.path) else { return nil }
+      return hasRoom.withLock { $0 } ? nil : StoreError(.resourceExhausted, "no space left")
+    }
+    await next.upkeepAll()
+    #expect(disk.contents(of: StorePaths.segment(number)) == nil)
+    disk.crash()
+    let last = try await openStore(disk)
+    #expect(await last.takeProblems().isEmpty)
+    #expect(try await last.load(upload: 2) == [2])
+    #expect(await code { _ = try await last.load(upload: 1) } == .deleted)
+  }
+
+  @Test("where the reserve can't become a segment it stays the reserve")
+  func reserveStays() async throws {
+    let disk = MemoryDisk(capacityBytes: 4 << 20)
+    let store = try await Self.open(disk)
+    let stored = try await Self.fill(store, length: 9_000)
+    disk.injectFaults { call in
+      call.path.hasPrefix(SegmentList.path) && call.kind == .create
+        ? StoreError(.resourceExhausted, "no space left") : nil
+    }
+    var refused = 0
+    for upload in stored.prefix(20) {
+      if await code({
+        try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+      }) == .resourceExhausted { refused += 1 }
+    }
+    disk.injectFaults(nil)
+    #expect(refused > 0)
+    for upload in stored.prefix(20) {
+      let outcome = await code {
+        try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+      }
+      #expect(outcome == nil || outcome == .deleted)
+    }
+    #expect(store.leftovers().isEmpty)
+  }
+
+  @Test("a deletion that waits for room ends when it is cancelled")
+  func cancelled() async throws {
+    let disk = MemoryDisk(capacityBytes: 4 << 20)
+    let store = try await Self.open(disk)
+    let stored = try await Self.fill(store, length: 9_000)
+    disk.injectFaults { call in
+      [.create, .reserve, .rename].contains(call.kind)
+        ? StoreError(.resourceExhausted, "no space left") : nil
+    }
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask {
+        for upload in stored where !Task.isCancelled {
+          try? await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+        }
+      }
+      group.cancelAll()
+    }
+    #expect(store.leftovers().isEmpty)
+  }
+
+  @Test("a segment's number is never given twice, not even after a restart without it")
+  func numbers() async throws {
+    let disk = MemoryDisk()
+    var highest: UInt32 = 0
+    for _ in 0..<4 {
+      let store = try await openStore(disk)
+      try await store.store(pattern(9_000, seed: 1), upload: 1)
+      let number = try #require(store.place(upload: 1)?.segment)
+      #expect(number > highest)
+      highest = number
+      try await store.delete(ChunkID(group: 7, upload: 1, index: 0))
+      await store.close()
+      // All its chunks are gone, and long forgotten.
+      let late = StillClock(wallSeconds: StillClock().wallSeconds + 30 * 24 * 3_600)
+      let next = try await openStore(disk, clock: late)
+      await next.upkeepAll()
+      #expect(disk.contents(of: StorePaths.segment(number)) == nil)
+      await next.close()
+    }
+  }
+
+  @Test("a list of segments that names absurdly many is damaged")
+  func absurdList() {
+    for range in ["1-4294967295", "1-2147483647", "2147483648", "9-1"] {
+      let lines = "holdfast segments 2\nnext 7\n\(range)\n"
+      let text = lines + "checksum \(DataDirectory.checksum(of: lines))\n"
+      #expect(SegmentList(parsing: text) == nil, "\(range)")
+    }
+    let old = "holdfast segments 1\n1-3\n"
+    let list = SegmentList(parsing: old + "checksum \(DataDirectory.checksum(of: old))\n")
+    #expect(list?.numbers == [1, 2, 3])
+  }
+}
