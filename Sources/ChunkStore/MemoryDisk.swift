@@ -213,7 +213,8 @@ private struct MemoryDiskFile: DiskFile {
   func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError) {
     for write in writes {
       let bytes = Array(UnsafeRawBufferPointer(rebasing: write.buffer.bytes[write.range]))
-      try await perform(.write, write.offset..<write.offset + bytes.count) { state throws(StoreError) in
+      try await perform(.write, write.offset..<write.offset + bytes.count) {
+        state throws(StoreError) in
         try state.write(bytes, at: write.offset, of: node, path: path)
       }
     }

@@ -96,7 +96,8 @@ struct SegmentCheckpoint: Sendable, Hashable {
       self.init(
         number: number, disk: disk, offset: offset, entryCount: entries, killCount: kills,
         entriesChecksum: entriesChecksum, killsChecksum: killsChecksum,
-        writtenBytes: writtenBytes)
+        // No more than there is, whatever it says.
+        writtenBytes: min(writtenBytes, offset))
       guard self.fileBytes == fileBytes else { return nil }
     }
   }

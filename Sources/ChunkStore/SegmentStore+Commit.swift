@@ -113,6 +113,7 @@ extension SegmentStore {
     }
     let (number, durable) = shell.withLock { shell in
       batch.refuseFailed(shell.state.segments)
+      batch.refuseUnkilled()
       batch.takeKeys(of: shell.state.segments, extent: extent)
       return shell.state.beginBatch()
     }
@@ -129,6 +130,7 @@ extension SegmentStore {
         batch.fail(segment, error)
       }
     }
+    batch.failUnkilled()
     return shell.withLock { shell in
       if let extent { shell.state.endExtent(extent) }
       batch.settle(&shell.state)
@@ -189,8 +191,15 @@ struct CommitBatch {
   init(commits: [Commit], kills: [RecordKill]) {
     own = commits.count
     items = commits.map { Item(commit: $0) }
-    items += kills.map {
-      Item(commit: Commit(header: .deletion($0), body: .none, use: .upkeep))
+    var bytes = commits.reduce(0) { $0 + $1.gatheredBytes }
+    for kill in kills {
+      bytes += RecordHeader.deletionBytes
+      let fits = DiskBuffer.roundUp(bytes) <= SegmentStore.maxBatchBytes
+      items.append(
+        Item(
+          commit: Commit(header: .deletion(kill), body: .none, use: .upkeep),
+          error: fits
+            ? nil : StoreError(.internal, "writing chunk \(kill.id) has failed too often")))
     }
   }
 
@@ -241,6 +250,32 @@ struct CommitBatch {
       items[place].error = StoreError(
         .internal, "segment \(number) failed while a chunk was written to it")
       items[place].commit.header.place = RecordPlace(segment: 0, unit: 0)
+    }
+  }
+
+  /// A record is not written where what must be ended together with it won't be.
+  mutating func refuseUnkilled() {
+    for place in unkilled {
+      items[place.item].error = place.error
+      items[place.item].commit.header.place = RecordPlace(segment: 0, unit: 0)
+    }
+  }
+
+  /// A record that was written does not count where what must be ended together with it may not have been.
+  mutating func failUnkilled() {
+    for place in unkilled { items[place.item].error = place.error }
+  }
+
+  /// Records that are well, but not what has to be ended together with them.
+  private var unkilled: [(item: Int, error: StoreError)] {
+    var errors: [ChunkID: StoreError] = [:]
+    for kill in items[own...] {
+      if let error = kill.error { errors[kill.commit.header.record.chunk.id] = error }
+    }
+    guard !errors.isEmpty else { return [] }
+    return items.indices.prefix(own).compactMap { place in
+      guard items[place].error == nil else { return nil }
+      return errors[items[place].commit.header.record.chunk.id].map { (place, $0) }
     }
   }
 

@@ -55,29 +55,10 @@ extension SegmentStore {
       for continuation in waiting { continuation.resume() }
       upkeepBell.continuation.yield()
     }
-    if case .grow(let number, let size) = room {
-      do throws(StoreError) {
-        guard let writer = writer(of: number) else { return }
-        let least = shell.withLock {
-          $0.state.segments[number]?.neededBytes(forExtent: bytes, records: records) ?? size
-        }
-        // Where there isn't room for as much as would be good, what is needed will do.
-        for size in [size, least] {
-          do throws(StoreError) {
-            try await writer.reserve(size)
-            shell.withLock { $0.state.grow(number, to: size) }
-            return
-          } catch {
-            guard error.code == .resourceExhausted, size > least else { throw error }
-          }
-        }
-      } catch {
-        guard error.code == .resourceExhausted else {
-          fail(number, error)
-          throw error
-        }
-        shell.withLock { $0.state.retire() }
-      }
+    if case .grow(let number, let size) = room,
+      try await grow(number, to: size, bytes: bytes, records: records)
+    {
+      return
     }
     let (number, least, limits) = shell.withLock { shell in
       shell.state.nextNumber += 1
@@ -101,6 +82,38 @@ extension SegmentStore {
       try await makeSegment(
         number, capacity: max(limits.reserveBytes, least), reserved: least, isReserve: true)
     }
+  }
+
+  /// Sets more room aside in the active segment: as much as would be good, or what is needed.
+  ///
+  /// - Returns: whether the caller may try again; no: the disk has no more room for this segment.
+  private func grow(
+    _ number: UInt32, to size: Int, bytes: Int, records: Int
+  ) async throws(StoreError) -> Bool {
+    // Like an extent, so that it isn't sealed, and cut, meanwhile.
+    let found = shell.withLock { shell -> (writer: any DiskFile, least: Int)? in
+      guard shell.state.active == number, let segment = shell.state.segments[number],
+        let writer = segment.writer
+      else { return nil }
+      shell.state.segments[number]?.extents += 1
+      return (writer, segment.neededBytes(forExtent: bytes, records: records))
+    }
+    guard let (writer, least) = found else { return true }
+    defer { shell.withLock { $0.state.endExtent(RecordPlace(segment: number, unit: 0)) } }
+    for size in [size, least] {
+      do throws(StoreError) {
+        try await writer.reserve(size)
+        shell.withLock { $0.state.grow(number, to: size) }
+        return true
+      } catch {
+        guard error.code == .resourceExhausted else {
+          fail(number, error)
+          throw error
+        }
+      }
+    }
+    shell.withLock { $0.state.retire() }
+    return false
   }
 
   /// Makes a segment of at most `capacity` bytes, `reserved` of them set aside at once, durably, and has

@@ -17,9 +17,10 @@ extension StoreState {
     case compact(UInt32)
   }
 
-  /// What is to be done next, if anything.
+  /// What is to be done next.
   ///
   /// - Parameter isUrgent: whether a deletion was refused for lack of room: then any gain will do.
+  /// - Returns: the most urgent chore; nil where there is none.
   mutating func nextChore(isUrgent: Bool = false) -> Chore? {
     if isUrgent { attention.formUnion(segments.keys) }
     var idle: [UInt32] = []

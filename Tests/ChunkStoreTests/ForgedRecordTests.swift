@@ -72,7 +72,8 @@ struct ForgedRecordTests {
     #expect(await code { _ = try await again.load(upload: 66) } == .notFound)
   }
 
-  @Test("a segment's key is found in its header's second copy; without either, its records still are")
+  @Test(
+    "a segment's key is found in its header's second copy; without either, its records still are")
   func damagedHeader() async throws {
     for copies in [[0], [2_048], [0, 2_048]] {
       let disk = MemoryDisk()

@@ -106,7 +106,9 @@ struct FullDiskTests {
     for upload in stored.prefix(20) {
       if await code({
         try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
-      }) == .resourceExhausted { refused += 1 }
+      }) == .resourceExhausted {
+        refused += 1
+      }
     }
     disk.injectFaults(nil)
     #expect(refused > 0)

@@ -155,7 +155,8 @@ struct UnreadableTests {
     #expect(await code { _ = try await again.load(upload: 1) } == .notFound)
   }
 
-  @Test("what a record replaced stays replaced when its room was given back and its checkpoint damaged")
+  @Test(
+    "what a record replaced stays replaced when its room was given back and its checkpoint damaged")
   func punchedAndDamaged() async throws {
     let disk = MemoryDisk()
     let id = ChunkID(group: 7, upload: 1, index: 0)
