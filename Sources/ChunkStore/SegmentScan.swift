@@ -47,24 +47,30 @@ struct SegmentScan: Sendable {
     self.isSealed = isSealed
     var scanner = SegmentScanner(file: file, number: number, key: key, end: end)
     var bad: [RecordHeader] = []
-    var good: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
+    // Good ones of which nothing says yet that they were durable: few at a time.
+    var unsure: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
     var durable: UInt64 = isSealed ? .max : 0
     while let finding = await scanner.next() {
       guard case .record(let header, let badBlocks) = finding else { continue }
-      durable = max(durable, header.durableBatch)
+      if header.durableBatch > durable {
+        durable = header.durableBatch
+        unsure.removeAll { $0.batch <= durable }
+      }
       recordsEnd = header.place.offset + header.recordBytes
       guard badBlocks.isEmpty else {
         bad.append(header)
         continue
       }
       take(header)
-      good.append((header.place.unit, header.batch, header.kill))
+      if header.batch > durable {
+        unsure.append((header.place.unit, header.batch, header.kill))
+      }
     }
     if let failure = scanner.failure {
       isUnreadable = true
       problems.append("a part of it can't be read: \(failure.message)")
     }
-    for record in good where record.batch > durable {
+    for record in unsure {
       doubtful.insert(record.unit)
       if let kill = record.kill { doubtfulKills.append(kill) }
     }
