@@ -42,6 +42,17 @@ extension Connection {
     bytes.setReading(false)
   }
 
+  /// Reads again what was held back. Until now the peer couldn't be heard: its silence begins anew.
+  func readOn(_ state: inout State) {
+    guard !state.isReading else { return }
+    state.isReading = true
+    bytes.setReading(true)
+    state.lastReceived = time.now
+    state.pingSent = nil
+    guard !state.calls.isEmpty else { return }
+    arm(state.lastReceived.advanced(by: keepaliveInterval(state)), &state)
+  }
+
   /// Writes credit that is due and pieces of the messages that wait.
   private func fill(_ state: inout State, _ wakeups: inout Wakeups) {
     if state.machine.hasWindows {
@@ -85,15 +96,18 @@ extension Connection {
     enter { state, _ in
       if let alarm = nextAlarm(state) { arm(alarm, &state) }
     }
-    await timekeeper.run { now in
-      enter { state, wakeups in
-        state.armed = nil
-        guard !state.isClosing else { return nil }
-        expire(&state, &wakeups, now: now)
-        state.isWatched = !state.calls.isEmpty
-        state.armed = state.isClosing ? nil : nextAlarm(state)
-        return state.armed
-      }
+    await timekeeper.run { ring($0) }
+  }
+
+  /// The timer rings: what is over its time ends; when it is to ring next.
+  func ring(_ now: Instant) -> Instant? {
+    enter { state, wakeups in
+      state.armed = nil
+      guard !state.isClosing else { return nil }
+      expire(&state, &wakeups, now: now)
+      state.isWatched = !state.calls.isEmpty
+      state.armed = state.isClosing ? nil : nextAlarm(state)
+      return state.armed
     }
   }
 
@@ -122,9 +136,10 @@ extension Connection {
     keepAlive(&state, &wakeups, now: now)
   }
 
-  /// Pings a peer that is silent while calls are open, and gives up one that stays so.
+  /// Pings a peer that is silent while calls are open, and gives up one that stays so. A peer that isn't
+  /// read can't but be silent.
   private func keepAlive(_ state: inout State, _ wakeups: inout Wakeups, now: Instant) {
-    guard case .open = state.phase, !state.calls.isEmpty else { return }
+    guard case .open = state.phase, !state.calls.isEmpty, state.isReading else { return }
     if let sent = state.pingSent {
       guard sent.advanced(by: keepaliveInterval(state)) <= now else { return }
       close(RPCError(.unavailable, "\(peer) doesn't answer any more"), &state, &wakeups)
@@ -163,7 +178,7 @@ extension Connection {
       consider(state.idleCheck)
     }
     consider(state.frameBegan?.advanced(by: Self.frameTimeout))
-    if !state.calls.isEmpty {
+    if !state.calls.isEmpty, state.isReading {
       consider((state.pingSent ?? state.lastReceived).advanced(by: keepaliveInterval(state)))
     }
     return next

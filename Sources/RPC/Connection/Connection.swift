@@ -235,10 +235,7 @@ extension Connection {
       state.isWritable = isWritable
       guard isWritable else { return }
       state.piledBytes = 0
-      if !state.isReading {
-        state.isReading = true
-        bytes.setReading(true)
-      }
+      readOn(&state)
       flush(&state, &wakeups)
     }
   }
