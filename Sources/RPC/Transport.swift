@@ -75,6 +75,14 @@ public protocol ByteHandler: AnyObject, Sendable {
   func receivedAll()
   /// Whether written bytes leave as fast as they come: while false they pile up in memory.
   func writabilityChanged(_ isWritable: Bool)
+  /// Of the bytes that were taken so many have left, ever, and `unsent` haven't: said when much was taken, and
+  /// from then on every second until all have left.
+  func sent(_ left: UInt64, unsent: Int)
   /// The connection is gone, with an error or at the peer's wish. The last call.
   func closed(_ error: RPCError?)
+}
+
+extension ByteHandler {
+  /// Doesn't mind.
+  public func sent(_ left: UInt64, unsent: Int) {}
 }

@@ -31,6 +31,9 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private static let sendingGraces = 6
   /// How long the peer may take to close its side once ours is shut.
   private static let peerGrace = TimeAmount.seconds(1)
+  /// The handler is told what has left when so much was written, and after a while again if not all has.
+  private static let toldBytes: UInt64 = 64 * 1024
+  private static let toldInterval = TimeAmount.seconds(1)
   /// How long a handshake may take.
   private static let handshakePatience = TimeAmount.seconds(5)
 
@@ -79,6 +82,11 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private var failure: RPCError?
   private var spare = ByteBuffer()
   private var timer: Scheduled<Void>?
+  /// Bytes that were ever written, and how many when the handler was told what had left.
+  private var writtenBytes: UInt64 = 0
+  private var toldAt: UInt64 = 0
+  /// The handler is to be told again in a while.
+  private var isToldAgain = false
   /// The handshake isn't done.
   private var isSecuring: Bool
   /// Who waits for that.
@@ -167,17 +175,34 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   private func send(_ taken: inout Requests) {
     guard let context, phase == .fresh || phase == .open else { return }
     for piece in taken.large {
+      writtenBytes += UInt64(piece.readableBytes)
       context.write(wrapOutboundOut(piece), promise: nil)
     }
     if taken.gathered.readableBytes > 0 {
+      writtenBytes += UInt64(taken.gathered.readableBytes)
       context.write(wrapOutboundOut(taken.gathered), promise: nil)
     } else if taken.large.isEmpty {
       return
     }
     context.flush()
+    if writtenBytes - toldAt >= Self.toldBytes { tellSent() }
     guard taken.gathered.capacity <= Self.keptBufferBytes else { return }
     swap(&spare, &taken.gathered)
     spare.clear()
+  }
+
+  /// Tells the handler how much has left. Small things don't come here: asking costs more than they do.
+  private func tellSent() {
+    guard let context, phase == .open, let handler else { return }
+    toldAt = writtenBytes
+    let unsent = unsentBytes(context)
+    handler.sent(writtenBytes - min(UInt64(unsent), writtenBytes), unsent: unsent)
+    guard unsent > 0, !isToldAgain else { return }
+    isToldAgain = true
+    context.eventLoop.assumeIsolated().scheduleTask(in: Self.toldInterval) {
+      self.isToldAgain = false
+      self.tellSent()
+    }
   }
 
   private func read(_ reading: Bool) {

@@ -10,6 +10,8 @@ final class Collector: ByteHandler {
     var isClosed = false
     var error: RPCError?
     var isWritable = true
+    var left: UInt64 = 0
+    var unsent = 0
     var waiters: [(isMet: @Sendable (State) -> Bool, resume: CheckedContinuation<Void, Never>)] = []
   }
   private let state = Mutex(State())
@@ -21,6 +23,8 @@ final class Collector: ByteHandler {
 
   var bytes: [UInt8] { state.withLock { $0.bytes } }
   var error: RPCError? { state.withLock { $0.error } }
+  /// Bytes that have left, as was last told.
+  var left: UInt64 { state.withLock { $0.left } }
   var isClosed: Bool { state.withLock { $0.isClosed } }
 
   func untilReceived(_ count: Int) async {
@@ -35,6 +39,11 @@ final class Collector: ByteHandler {
     await wait { !$0.isWritable }
   }
 
+  /// Until it was told of unsent bytes, or of none.
+  func untilUnsent(_ isUnsent: Bool) async {
+    await wait { ($0.unsent > 0) == isUnsent }
+  }
+
   func received(_ bytes: ByteBuffer) -> Int {
     change { $0.bytes += bytes.readableBytesView }
     onRead(bytes)
@@ -46,6 +55,13 @@ final class Collector: ByteHandler {
 
   func writabilityChanged(_ isWritable: Bool) {
     change { $0.isWritable = isWritable }
+  }
+
+  func sent(_ left: UInt64, unsent: Int) {
+    change {
+      $0.left = left
+      $0.unsent = unsent
+    }
   }
 
   func closed(_ error: RPCError?) {

@@ -111,6 +111,23 @@ struct TransportTests {
     await pair.close()
   }
 
+  @Test("says how much of what was taken waits for a peer that doesn't read, until all has left")
+  func tellsUnsent() async throws {
+    let pair = try await Pair()
+    let atClient = Collector()
+    let atServer = Collector()
+    pair.client.start(atClient)
+    pair.server.start(atServer)
+    pair.server.setReading(false)
+    for _ in 0..<32 { pair.client.write([ByteBuffer(repeating: 7, count: 1 << 20)]) }
+    await atClient.untilUnsent(true)
+    #expect(atClient.left < 32 << 20)
+    pair.server.setReading(true)
+    await atClient.untilUnsent(false)
+    #expect(atClient.left == 32 << 20)
+    await pair.close()
+  }
+
   @Test("sends what was taken before it closes")
   func lingers() async throws {
     let pair = try await Pair()

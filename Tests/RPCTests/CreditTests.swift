@@ -213,11 +213,13 @@ struct OutboxTests {
     var outbox = Outbox()
     expect(try send(&outbox, &client, 1, body: 200_000) == .waits)
     expect(try send(&outbox, &client, 3, body: 60_000) == .waits, "behind one that waits")
+    expect(outbox.pendingBytes > 260_000)
     expect(outbox.fill(&client.machine, budget: 1 << 30) == [3])
     expect(client.machine.credit(1) ?? .max < 16_384)
+    expect(outbox.pendingBytes > 200_000 - 65_536 && outbox.pendingBytes < 200_000)
     try client.feed(Frames.frame(.window, 1, message: Frames.number(1 << 30)))
     expect(outbox.fill(&client.machine, budget: 1 << 30) == [1])
-    expect(!outbox.hasPending)
+    expect(!outbox.hasPending && outbox.pendingBytes == 0)
     expect(try frames(&outbox).allSatisfy { $0.2 <= 256 << 10 })
   }
 
@@ -250,8 +252,9 @@ struct OutboxTests {
     expect(outbox.byteCount == 0)
     client = try Peer.with(calls: 1, .client)
     expect(try send(&outbox, &client, 1, body: 2 << 20) == .waits)
+    expect(outbox.pendingBytes > 2 << 20)
     outbox.drop(1)
-    expect(!outbox.hasPending)
+    expect(!outbox.hasPending && outbox.pendingBytes == 0)
     expect(outbox.fill(&client.machine, budget: 1 << 20).isEmpty)
   }
 

@@ -15,15 +15,16 @@ final class RawPeer: ByteHandler {
   let bytes: any ByteConnection
   private let state = Mutex(State())
 
-  /// Serves the connection and runs `body`, then closes it.
+  /// Serves the connection, on which it takes what `settings` say, and runs `body`, then closes it.
   static func with(
-    _ bytes: any ByteConnection, _ body: @escaping @Sendable (RawPeer) async throws -> Void
+    _ bytes: any ByteConnection, settings: PeerSettings = PeerSettings(),
+    _ body: @escaping @Sendable (RawPeer) async throws -> Void
   ) async throws {
     let peer = RawPeer(bytes)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await bytes.run() }
       bytes.start(peer)
-      bytes.write([PeerSettings().preface])
+      bytes.write([settings.preface])
       defer { bytes.close() }
       try await body(peer)
     }

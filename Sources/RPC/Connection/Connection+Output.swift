@@ -17,6 +17,7 @@ extension Connection {
     guard !state.isClosing else { return }
     if case .open = state.phase { fill(&state, &wakeups) }
     let output = state.outbox.take()
+    if state.outbox.hasPending { watchStall(&state) } else { state.stall.nothingPends() }
     guard !output.isEmpty else { return }
     for piece in output { state.bytesSent += UInt64(piece.readableBytes) }
     bytes.write(output)
@@ -133,6 +134,7 @@ extension Connection {
     }
     expireDrain(&state, &wakeups, now: now)
     expireIdle(&state, &wakeups, now: now)
+    expireStall(&state, &wakeups, now: now)
     keepAlive(&state, &wakeups, now: now)
   }
 
@@ -148,6 +150,31 @@ extension Connection {
       state.outbox.append(.ping, stream: 0, message: now.nanoseconds, messageLength: 8)
       wantFlush(&state, &wakeups)
     }
+  }
+
+  /// Something waits for the peer: from now on it is watched whether it takes any of it.
+  func watchStall(_ state: inout State) {
+    guard role == .server, let timeout = configuration.stallTimeout, state.stall.since == nil
+    else { return }
+    let now = time.now
+    if !isStalled(&state, timeout, now: now), state.stall.since != nil {
+      arm(now.advanced(by: timeout), &state)
+    }
+  }
+
+  /// Gives up a peer that takes nothing of what waits for it.
+  private func expireStall(_ state: inout State, _ wakeups: inout Wakeups, now: Instant) {
+    guard role == .server, let timeout = configuration.stallTimeout, !state.isClosing,
+      isStalled(&state, timeout, now: now)
+    else { return }
+    let text = "nothing of what waits for you was taken within \(timeout)"
+    fail(ConnectionFailure(text, code: .resourceExhausted), &state, &wakeups)
+  }
+
+  private func isStalled(_ state: inout State, _ timeout: Duration, now: Instant) -> Bool {
+    state.stall.isStalled(
+      hasPending: state.outbox.hasPending, credit: state.machine.outgoing.sent, now: now,
+      timeout: timeout)
   }
 
   /// How long the peer's preface may take.
@@ -172,6 +199,9 @@ extension Connection {
     for call in state.queue { consider(call.deadline) }
     consider(state.drainRefuses)
     consider(state.drainEnds)
+    if let timeout = configuration.stallTimeout {
+      consider(state.stall.since?.advanced(by: timeout))
+    }
     if case .starting = state.phase {
       consider(state.began.advanced(by: prefaceTimeout))
     } else if state.machine.drain == .none {

@@ -50,6 +50,8 @@ final class Connection: ByteHandler, Sendable {
     var piledBytes = 0
     /// Whether the transport reads; it doesn't while too many bytes are piled up.
     var isReading = true
+    /// Whether the peer takes what waits for it.
+    var stall = StallWatch()
     /// The transport has said its last word.
     var isGone = false
     /// Server: what the metadata of the calls that have handlers take in memory.
@@ -240,6 +242,13 @@ extension Connection {
     }
   }
 
+  func sent(_ left: UInt64, unsent: Int) {
+    enter { state, _ in
+      state.stall.transport(left: left, unsent: unsent)
+      watchStall(&state)
+    }
+  }
+
   func closed(_ error: RPCError?) {
     enter { state, wakeups in
       let reason = error.map { "the connection to \(peer) was lost: \($0.message)" }
@@ -308,13 +317,15 @@ extension Connection {
 
 extension Connection {
   /// What came in and wasn't taken: messages that wait for their readers, messages and frames that aren't
-  /// whole, and the metadata of calls.
+  /// whole, and the metadata of calls; and what the peer doesn't take: messages that wait for credit or room,
+  /// and what the transport couldn't send.
   var heldBytes: Int { state.withLock { held($0) } }
 
   private func held(_ state: borrowing State) -> Int {
     guard !state.isClosing else { return 0 }
     let messages = state.machine.incoming.held + state.machine.unfinished
     return Int(clamping: messages) + state.metadataBytes + state.decoder.keptBytes
+      + state.outbox.pendingBytes + state.stall.unsent
   }
 
   /// Tells the budget what is held now.

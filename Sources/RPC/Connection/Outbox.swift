@@ -17,6 +17,9 @@ struct Outbox {
     var pieces: [ByteBuffer]
     var bodyLeft: Int
     let endsStream: Bool
+
+    /// What is left of both.
+    var bytesLeft: Int { message.readableBytes + bodyLeft }
   }
 
   /// Buffers before the tail, in order.
@@ -29,6 +32,8 @@ struct Outbox {
   /// Calls with a message here, in turn.
   private var turns: Deque<UInt32> = []
   private var pending: [UInt32: Pending] = [:]
+  /// Bytes of messages that wait.
+  private(set) var pendingBytes = 0
 
   /// The largest piece of a message while others wait, and while none does.
   static let pieceBytes = (shared: 256 << 10, alone: 1 << 20)
@@ -102,15 +107,18 @@ struct Outbox {
   /// Lets a call's message wait for its turn; one at a time.
   mutating func wait(_ id: UInt32, message: ByteBuffer, body: Body, endsStream: Bool) {
     precondition(pending[id] == nil, "a call writes one message at a time")
-    pending[id] = Pending(
+    let message = Pending(
       message: message, pieces: body.pieces.reversed(), bodyLeft: body.count,
       endsStream: endsStream)
+    pendingBytes += message.bytesLeft
+    pending[id] = message
     turns.append(id)
   }
 
   /// Forgets a call's message: what has left stays begun.
   mutating func drop(_ id: UInt32) {
-    guard pending.removeValue(forKey: id) != nil else { return }
+    guard let message = pending.removeValue(forKey: id) else { return }
+    pendingBytes -= message.bytesLeft
     turns.removeAll { $0 == id }
   }
 
@@ -123,7 +131,7 @@ struct Outbox {
     var stuck = 0
     while byteCount < budget, stuck < turns.count, let id = turns.popFirst() {
       guard var message = pending[id], let credit = machine.credit(id) else {
-        pending[id] = nil
+        drop(id)
         continue
       }
       pending[id] = nil
@@ -175,6 +183,7 @@ struct Outbox {
     header.write(into: &tail)
     if let part = pending.message.readSlice(length: header.messageLength) { append(part) }
     append(header.bodyLength, from: &pending.pieces)
+    pendingBytes -= header.payloadLength
     machine.sent(header)
     return true
   }

@@ -11,6 +11,7 @@ final class MemoryConnection: ByteConnection {
   private enum Step {
     case deliver(any ByteHandler, [ByteBuffer])
     case writability(any ByteHandler, Bool)
+    case sent(any ByteHandler, UInt64, unsent: Int)
     case close(any ByteHandler, RPCError?)
     /// Nothing before this moment, or before something changes.
     case wait(Instant?)
@@ -50,6 +51,7 @@ final class MemoryConnection: ByteConnection {
           // The sender may have room again.
           link.change { _ in }
         case .writability(let handler, let isWritable): handler.writabilityChanged(isWritable)
+        case .sent(let handler, let left, let unsent): handler.sent(left, unsent: unsent)
         case .close(let handler, let error):
           handler.closed(error)
           return
@@ -84,6 +86,11 @@ final class MemoryConnection: ByteConnection {
     if isWritable != end.isWritable {
       end.isWritable = isWritable
       return .writability(handler, isWritable)
+    }
+    let unsent = other.inboxBytes
+    if abs(unsent - end.toldUnsent) >= MemoryLink.toldStep || unsent == 0 && end.toldUnsent > 0 {
+      end.toldUnsent = unsent
+      return .sent(handler, other.sentBytes - UInt64(unsent), unsent: unsent)
     }
     guard isDue else { return .wait(due) }
     // As on a socket: what came before the other end's close comes in, asked for or not.

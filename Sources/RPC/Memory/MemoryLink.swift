@@ -15,6 +15,8 @@ final class MemoryLink: Sendable {
     var inbox: [Parcel] = []
     /// Bytes that came or are under way, those that are lost among them.
     var inboxBytes = 0
+    /// Bytes that ever were sent to it.
+    var sentBytes: UInt64 = 0
     /// When the last of them arrives.
     var lastDue: Instant?
     var isReading = true
@@ -23,6 +25,8 @@ final class MemoryLink: Sendable {
     var isClosing = false
     /// What its handler was last told of the room at the other end.
     var isWritable = true
+    /// How many bytes its handler was last told that the other end hasn't read.
+    var toldUnsent = 0
     var runner: UnsafeContinuation<Void, Never>?
     /// Its handler has heard its last.
     var isOver = false
@@ -38,6 +42,8 @@ final class MemoryLink: Sendable {
 
   /// Bytes in the other end's inbox: above `high` a connection isn't writable, below `low` it is again.
   static let waterMark = (low: 512 << 10, high: 2 << 20)
+  /// A handler is told of what it sent when that has changed by so many bytes, or when all has been read.
+  static let toldStep = 64 << 10
 
   private let names: [String]
   let time: any TimeSource
@@ -87,6 +93,7 @@ final class MemoryLink: Sendable {
       state.ends[side].lastDue = due
       for buffer in bytes where buffer.readableBytes > 0 {
         state.ends[side].inboxBytes += buffer.readableBytes
+        state.ends[side].sentBytes += UInt64(buffer.readableBytes)
         if !state.isBlackHole { state.ends[side].inbox.append(Parcel(bytes: buffer, due: due)) }
       }
     }
