@@ -27,7 +27,7 @@ final class Call: @unchecked Sendable {
   var isOver = false
   /// Client: the server surely never began it.
   var isUnprocessed = false
-  /// Client: a place was found for it, after it had to wait for one.
+  /// Client: a place is kept for it, after it had to wait for one.
   var isAdmitted = false
   /// The message that waits in the outbox has gone, or there is none.
   var isWritten = true

@@ -224,10 +224,11 @@ extension Connection {
     }
   }
 
-  /// Gives a call its id; false when it has to wait for a place.
-  private func place(
+  /// Gives a call its id; false when it has to wait for a place, behind those that wait already.
+  func place(
     _ call: Call, _ metadata: Metadata, _ state: inout State
   ) throws(RPCError) -> Bool {
+    let isAdmitted = takeKeptPlace(of: call, &state)
     if call.isOver { throw overError(call) }
     guard call.path.utf8.count <= ConnectionMachine.maxMethodBytes else {
       throw RPCError(
@@ -250,8 +251,7 @@ extension Connection {
       call.isUnprocessed = true
       throw RPCError(.unavailable, "\(peer) is stopping")
     }
-    guard state.machine.canOpenCall else {
-      call.isAdmitted = false
+    guard isAdmitted || state.queue.isEmpty, hasFreePlace(state) else {
       state.queue.append(call)
       watch(call, &state)
       return false
@@ -266,12 +266,31 @@ extension Connection {
     do throws(RPCError) {
       try await wait(for: call, .reader) { $0.isOver || $0.isAdmitted }
     } catch {
-      enter { state, wakeups in
-        state.queue.removeAll { $0 === call }
-        end(call, error, &state, &wakeups)
-      }
+      enter { state, wakeups in giveUpPlace(of: call, error, &state, &wakeups) }
       throw error
     }
+  }
+
+  /// A call that waited for a place needs none any more; one that is kept for it goes to the next.
+  func giveUpPlace(
+    of call: Call, _ error: RPCError, _ state: inout State, _ wakeups: inout Wakeups
+  ) {
+    state.queue.removeAll { $0 === call }
+    _ = takeKeptPlace(of: call, &state)
+    end(call, error, &state, &wakeups)
+  }
+
+  /// Whether a call may be made beside those for which a place is kept.
+  func hasFreePlace(_ state: borrowing State) -> Bool {
+    state.machine.canOpenCall(beside: state.admittedCount)
+  }
+
+  /// A call for which a place was kept has come; false when there was none.
+  private func takeKeptPlace(of call: Call, _ state: inout State) -> Bool {
+    guard call.isAdmitted else { return false }
+    call.isAdmitted = false
+    state.admittedCount -= 1
+    return true
   }
 
   private func opening(

@@ -186,11 +186,13 @@ extension Connection {
     }
   }
 
-  /// Client: lets calls that wait for a place try again.
+  /// Client: gives free places to the calls that wait for one, in the order in which they came.
   private func admitWaiting(_ state: inout State, _ wakeups: inout Wakeups) {
-    guard !state.queue.isEmpty, state.machine.canOpenCall else { return }
-    let next = state.queue.removeFirst()
-    next.isAdmitted = true
-    wakeups.resume(&next.reader)
+    while !state.queue.isEmpty, hasFreePlace(state) {
+      let next = state.queue.removeFirst()
+      next.isAdmitted = true
+      state.admittedCount += 1
+      wakeups.resume(&next.reader)
+    }
   }
 }

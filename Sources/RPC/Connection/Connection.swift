@@ -40,6 +40,8 @@ final class Connection: ByteHandler, Sendable {
     var newCalls: [(Call, Router.Route)] = []
     /// Client: calls that wait for a place.
     var queue: [Call] = []
+    /// Client: calls that were given a place and haven't come to take it.
+    var admittedCount = 0
     /// Client: numbers of methods by path.
     var methodIDs: [String: UInt32] = [:]
     /// The pump, when it waits.

@@ -370,9 +370,12 @@ extension ConnectionMachine {
 
 extension ConnectionMachine {
   /// Whether a client may make a call now.
-  var canOpenCall: Bool {
+  var canOpenCall: Bool { canOpenCall(beside: 0) }
+
+  /// Whether a client may make a call now and `count` others after it.
+  func canOpenCall(beside count: Int) -> Bool {
     guard role == .client, let remote, drain == .none else { return false }
-    return calls.count < remote.maxCalls && lastID < UInt32.max - 2
+    return calls.count + count < remote.maxCalls && lastID < UInt32.max - 2
   }
 
   /// Client: the id of a new call.
