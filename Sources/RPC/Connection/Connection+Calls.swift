@@ -237,10 +237,10 @@ extension Connection {
     }
     if let remote = state.machine.remote {
       let bytes = metadata.encodedBytes + call.path.utf8.count + CallOpening.fixedBytes
-      guard bytes <= remote.maxMeta else {
+      guard bytes <= remote.mostMeta else {
         throw RPCError(
           .resourceExhausted,
-          "\(bytes) bytes of metadata are more than \(peer) takes, which is \(remote.maxMeta)")
+          "\(bytes) bytes of metadata are more than \(peer) takes, which is \(remote.mostMeta)")
       }
     }
     if case .closing(let error) = state.phase {

@@ -131,5 +131,5 @@ extension Connection {
   }
 
   /// The most bytes of a frame's meta that the peer takes.
-  private func maxMeta(_ state: borrowing State) -> Int { Int(state.machine.remote?.maxMeta ?? 0) }
+  func maxMeta(_ state: borrowing State) -> Int { state.machine.remote?.mostMeta ?? 0 }
 }

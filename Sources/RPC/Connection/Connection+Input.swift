@@ -63,8 +63,8 @@ extension Connection {
     _ state: inout State, _ wakeups: inout Wakeups, now: Instant
   ) {
     guard let route = router.routes[opening.method] else {
-      let text = "there is no method \(opening.method) here"
-      let ending = CallEnding(code: .unimplemented, message: text)
+      let error = RPCError(.unimplemented, "there is no method \(opening.method) here")
+      let ending = CallEnding(error, trailing: Metadata(), maxMeta: maxMeta(state))
       state.outbox.append(.end, stream: id) { ending.encode(into: &$0) }
       _ = state.machine.closeCall(id)
       state.machine.handlerEnded()

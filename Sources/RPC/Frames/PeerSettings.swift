@@ -14,6 +14,9 @@ struct PeerSettings: Sendable, Hashable {
   /// The defaults.
   init() {}
 
+  /// The most bytes of a meta part: no more than a frame.
+  var mostMeta: Int { Int(min(maxMeta, maxFramePayload)) }
+
   /// What `configuration` says, at least the least that the frames allow.
   init(_ configuration: ConnectionConfiguration) {
     maxFramePayload = UInt64(max(configuration.maxFramePayloadBytes, 16_384))
