@@ -16,6 +16,9 @@ public struct RPCError: Error, Sendable, CustomStringConvertible {
   public var details: [Google_Protobuf_Any]
   /// What led to it on this side; does not travel.
   public var cause: (any Error)?
+  /// A limit of this side or one that the peer had told it: another attempt would meet it again. Does not
+  /// travel.
+  var isOfThisSide = false
 
   /// Makes an error; see the properties.
   public init(
@@ -29,6 +32,16 @@ public struct RPCError: Error, Sendable, CustomStringConvertible {
     self.details = details
     self.cause = cause
   }
+
+  /// More than a limit that this side knows allows.
+  static func beyondLimit(_ message: String) -> RPCError {
+    var error = RPCError(.resourceExhausted, message)
+    error.isOfThisSide = true
+    return error
+  }
+
+  /// Whether the same call, when it is idempotent, may succeed a moment later.
+  var isSafeToRetry: Bool { code.isSafeToRetry && !isOfThisSide }
 
   /// `CODE: message`, and the cause.
   public var description: String {

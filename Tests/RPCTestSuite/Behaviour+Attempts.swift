@@ -1,4 +1,6 @@
 internal import RPC
+internal import Schema
+internal import StoreProtocol
 
 // Calls that are made more than once.
 
@@ -31,6 +33,25 @@ extension Behaviour {
       try await expectError(.unavailable) {
         _ = try await kinds.call(
           "flaky", options: CallOptions(attempts: .once), method: Kinds.idempotent)
+      }
+    },
+    Behaviour("a call that is too large for this side's limits isn't tried again") { kinds in
+      var policy = AttemptPolicy.Retry()
+      policy.firstBackoff = .seconds(1 << 40)
+      policy.longestBackoff = .seconds(1 << 40)
+      var options = CallOptions(attempts: .retry(policy))
+      try await expectError(.resourceExhausted) { [options] in
+        let large = EchoRequest(payload: [UInt8](repeating: 1, count: 5 << 20))
+        _ = try await kinds.channel.unary(Kinds.idempotent, large, options: options)
+      }
+      options.maxMessageBytes = 10
+      try await expectError(.resourceExhausted) { [options] in
+        let body = Body([UInt8](repeating: 1, count: 100))
+        _ = try await kinds.call("x", body, options: options, method: Kinds.idempotent)
+      }
+      options.metadata.append("key", String(repeating: "a", count: 100_000))
+      try await expectError(.resourceExhausted) { [options] in
+        _ = try await kinds.call("x", options: options, method: Kinds.idempotent)
       }
     },
     Behaviour("the server says when to try again, and whether") { kinds in

@@ -52,6 +52,17 @@ struct AttemptsTests {
     #expect(throttle.allowsRetry)
   }
 
+  @Test("don't follow one that met a limit of this side")
+  func ownLimit() {
+    let limit = RPCError.beyondLimit("too large")
+    let policy = AttemptPolicy.Retry()
+    #expect(policy.wait(after: 1, RPCError(.resourceExhausted, "busy"), random: 0) != nil)
+    #expect(policy.wait(after: 1, limit, random: 0) == nil)
+    var call = hedged(3)
+    _ = call.begin()
+    #expect(call.failed(limit, allowed: true) == .fail)
+  }
+
   private func hedged(_ count: Int) -> HedgedCall {
     var policy = AttemptPolicy.Hedge(delay: .seconds(1))
     policy.maxAttempts = count

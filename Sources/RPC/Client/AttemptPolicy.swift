@@ -2,8 +2,9 @@
 ///
 /// It holds for unary calls of methods that their schema calls idempotent; all others are made once,
 /// as are streams. (A call that the server surely never began is made again whatever the policy.) Only
-/// failures that may pass are answered with another attempt: see `StatusCode.isSafeToRetry`. Each
-/// attempt but the first says in its metadata how many came before: `previous-attempts`.
+/// failures that may pass are answered with another attempt: see `StatusCode.isSafeToRetry`. (More than
+/// this side takes or may send won't be less the next time, though it has the code of a server that has
+/// too much to do.) Each attempt but the first says in its metadata how many came before: `previous-attempts`.
 public enum AttemptPolicy: Sendable, Hashable {
   /// One attempt.
   case once

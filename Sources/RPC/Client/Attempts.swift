@@ -21,7 +21,7 @@ extension AttemptPolicy.Retry {
   /// How long to wait before the next attempt, after `count` were made of which the last one failed with
   /// `error`; nil: none is to follow. `random` is below 1.
   func wait(after count: Int, _ error: RPCError, random: Double) -> Duration? {
-    guard count < min(maxAttempts, AttemptPolicy.mostAttempts), error.code.isSafeToRetry else {
+    guard count < min(maxAttempts, AttemptPolicy.mostAttempts), error.isSafeToRetry else {
       return nil
     }
     if let pushback = error.pushback { return pushback.isObeyed ? pushback : nil }
@@ -81,7 +81,7 @@ struct HedgedCall: Sendable, Hashable {
   /// An attempt failed.
   mutating func failed(_ error: RPCError, allowed: Bool) -> Step {
     running -= 1
-    guard error.code.isSafeToRetry else { return .fail }
+    guard error.isSafeToRetry else { return .fail }
     guard let pushback = error.pushback else { return next(allowed: allowed) }
     guard pushback.isObeyed, mayAttempt, allowed else {
       isOver = true

@@ -42,7 +42,7 @@ extension Channel {
   private func mayRetry(after failure: RPCError?) -> Bool {
     state.withLock { state in
       if let failure {
-        if failure.code.isSafeToRetry { state.throttle.failed() }
+        if failure.isSafeToRetry { state.throttle.failed() }
       } else {
         state.throttle.succeeded()
       }

@@ -94,7 +94,7 @@ extension Connection {
     case .waits:
       call.isWritten = false
       return false
-    case .tooLarge(let text): throw RPCError(.resourceExhausted, text)
+    case .tooLarge(let text): throw RPCError.beyondLimit(text)
     }
   }
 
@@ -238,8 +238,7 @@ extension Connection {
     if let remote = state.machine.remote {
       let bytes = metadata.encodedBytes + call.path.utf8.count + CallOpening.fixedBytes
       guard bytes <= remote.mostMeta else {
-        throw RPCError(
-          .resourceExhausted,
+        throw .beyondLimit(
           "\(bytes) bytes of metadata are more than \(peer) takes, which is \(remote.mostMeta)")
       }
     }

@@ -116,7 +116,7 @@ extension Connection {
       case .waits:
         call.isWritten = false
         return false
-      case .tooLarge(let text): throw RPCError(.resourceExhausted, text)
+      case .tooLarge(let text): throw RPCError.beyondLimit(text)
       }
     }
     if !isSent { try await waitUntilWritten(call) }

@@ -37,7 +37,9 @@ extension Connection {
         }
       }
       guard let call = state.calls.removeValue(forKey: id) else { break }
-      end(call, error(ending), &state, &wakeups)
+      var failure = error(ending)
+      failure.isOfThisSide = true
+      end(call, failure, &state, &wakeups)
     case .creditGrew: break  // `receivedAll` follows and fills.
     case .pong(let value):
       state.outbox.append(.ping, stream: 0, flags: .ack, message: value, messageLength: 8)
@@ -108,7 +110,7 @@ extension Connection {
     if let limit = call.maxMessageBytes, message.bytes.readableBytes + message.body.count > limit {
       state.machine.consumed(call.id, cost: message.cost)
       let text = "a message of more than \(limit) bytes from \(peer)"
-      abandon(call, RPCError(.resourceExhausted, text), &state, &wakeups)
+      abandon(call, .beyondLimit(text), &state, &wakeups)
       return
     }
     call.inbound.append(message, ofRead: state.bytesReceived)
