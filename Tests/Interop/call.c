@@ -32,8 +32,11 @@ static bool begin(struct connection *connection, const struct settings *ours) {
     connection_fail(connection, "the connection was closed at once");
     return false;
   }
-  const char *wrong = receive_preface(connection->socket, &connection->theirs, now_ms() + 5000);
+  bool is_told;
+  const char *wrong =
+      receive_preface(connection->socket, &connection->theirs, now_ms() + 5000, &is_told);
   if (wrong != NULL) connection_fail(connection, "%s", wrong);
+  if (is_told) connection_report(connection);
   connection->send_limit = connection->theirs.value[CONNECTION_WINDOW];
   connection->granted = connection->ours.value[CONNECTION_WINDOW];
   return wrong == NULL;

@@ -37,15 +37,8 @@ bool send_preface(int socket, const struct settings *ours) {
   return write_all(socket, bytes, sizeof bytes);
 }
 
-const char *receive_preface(int socket, struct settings *theirs, int64_t deadline) {
+static const char *read_settings(const uint8_t *settings, uint32_t length, struct settings *theirs) {
   static const uint64_t least[SETTING_END] = {0, 16384, 16384, 0, 1024, 1, 65536, 65536, 0};
-  uint8_t head[PREFACE_BYTES], settings[4096];
-  if (read_all(socket, head, sizeof head, deadline) != READ_DONE) return "no preface came";
-  if (memcmp(head, magic, sizeof magic) != 0) return "the preface has another magic";
-  if (head[8] > 1 || head[9] < 1) return "the peer doesn't speak version 1";
-  uint32_t length = get_u32(head + 12);
-  if (length > sizeof settings) return "the settings are too long";
-  if (read_all(socket, settings, length, deadline) != READ_DONE) return "the settings didn't come";
   *theirs = default_settings();
   uint32_t at = 0;
   while (at < length) {
@@ -60,6 +53,23 @@ const char *receive_preface(int socket, struct settings *theirs, int64_t deadlin
     at += 4u + size;
   }
   return NULL;
+}
+
+const char *receive_preface(int socket, struct settings *theirs, int64_t deadline, bool *is_told) {
+  uint8_t head[PREFACE_BYTES], settings[4096];
+  bool unasked;
+  if (is_told == NULL) is_told = &unasked;
+  *is_told = false;
+  if (read_all(socket, head, sizeof head, deadline) != READ_DONE) return "no preface came";
+  if (memcmp(head, magic, sizeof magic) != 0) return "the preface has another magic";
+  if (head[8] > 1 || head[9] < 1) return "the peer doesn't speak version 1";
+  uint32_t length = get_u32(head + 12);
+  *is_told = length > sizeof settings;
+  if (*is_told) return "the settings are too long";
+  if (read_all(socket, settings, length, deadline) != READ_DONE) return "the settings didn't come";
+  const char *wrong = read_settings(settings, length, theirs);
+  *is_told = wrong != NULL;
+  return wrong;
 }
 
 bool send_frame(int socket, const struct frame *frame) {

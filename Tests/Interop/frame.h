@@ -65,8 +65,9 @@ struct frame {
 
 /* The first bytes of a connection: written without waiting for the other's. */
 bool send_preface(int socket, const struct settings *ours);
-/* The other side's; NULL when it is good, else what is wrong with it. */
-const char *receive_preface(int socket, struct settings *theirs, int64_t deadline);
+/* The other side's; NULL when it is good, else what is wrong with it. `is_told`, unless NULL, says whether the
+ * other side is to hear of that: when its settings are wrong. */
+const char *receive_preface(int socket, struct settings *theirs, int64_t deadline, bool *is_told);
 
 bool send_frame(int socket, const struct frame *frame);
 

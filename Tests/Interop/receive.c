@@ -325,6 +325,17 @@ static void apply(struct connection *connection, const struct frame *frame) {
   }
 }
 
+void connection_report(struct connection *connection) {
+  Holdfast__Rpc__EndMeta meta = HOLDFAST__RPC__END_META__INIT;
+  meta.code = 13;
+  meta.message = connection->error;
+  uint8_t bytes[512];
+  struct frame report = {.type = FRAME_ERROR,
+                         .meta = bytes,
+                         .meta_length = holdfast__rpc__end_meta__pack(&meta, bytes)};
+  send_frame(connection->socket, &report);
+}
+
 bool connection_pump(struct connection *connection, int64_t deadline) {
   if (!connection_is_good(connection)) return false;
   struct frame frame;
@@ -337,16 +348,7 @@ bool connection_pump(struct connection *connection, int64_t deadline) {
   }
   free(payload);
   if (connection_is_good(connection)) return true;
-  if (connection->peer_error == NULL) {
-    /* Ours to report: say why, then give up. */
-    Holdfast__Rpc__EndMeta meta = HOLDFAST__RPC__END_META__INIT;
-    meta.code = 13;
-    meta.message = connection->error;
-    uint8_t bytes[512];
-    struct frame report = {.type = FRAME_ERROR,
-                           .meta = bytes,
-                           .meta_length = holdfast__rpc__end_meta__pack(&meta, bytes)};
-    send_frame(connection->socket, &report);
-  }
+  /* Ours to report: say why, then give up. */
+  if (connection->peer_error == NULL) connection_report(connection);
   return false;
 }

@@ -10,6 +10,8 @@ enum { FRAME_COST = 64 };
 /* Notes why the connection is of no more use, the first time. */
 void connection_fail(struct connection *connection, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Tells the peer why: an ERROR. */
+void connection_report(struct connection *connection);
 struct stream *stream_new(struct connection *connection, uint32_t id);
 
 #endif

@@ -29,7 +29,7 @@ struct exchange {
 static bool next_frame(struct exchange *exchange, struct frame *frame, uint8_t **payload) {
   for (;;) {
     if (!exchange->has_preface) {
-      if (receive_preface(exchange->socket, &exchange->theirs, soon()) != NULL) return false;
+      if (receive_preface(exchange->socket, &exchange->theirs, soon(), NULL) != NULL) return false;
       exchange->has_preface = true;
     }
     if (receive_frame(exchange->socket, &exchange->ours, frame, payload, soon()) != FRAME_RECEIVED) {

@@ -271,7 +271,7 @@ static void unknown_setting(struct check *check) {
   connection->socket = open_socket(check);
   EXPECT(connection->socket >= 0, "no connection");
   write_all(connection->socket, preface, sizeof preface);
-  const char *wrong = receive_preface(connection->socket, &connection->theirs, soon());
+  const char *wrong = receive_preface(connection->socket, &connection->theirs, soon(), NULL);
   EXPECT(wrong == NULL, "%s", wrong);
   expect_ignored(check);
 }

@@ -305,7 +305,8 @@ extension Connection {
 
   /// A connection error: the peer is told, and everything ends.
   func fail(_ failure: ConnectionFailure, _ state: inout State, _ wakeups: inout Wakeups) {
-    if case .open = state.phase {
+    let speaksFrames = if case .open = state.phase { true } else { failure.isOfSettings }
+    if speaksFrames {
       let ending = CallEnding(code: failure.code, message: failure.message)
       state.outbox.append(.error, stream: 0) { ending.encode(into: &$0) }
     }

@@ -153,9 +153,12 @@ extension FrameType {
 struct ConnectionFailure: Error, Sendable, Hashable {
   var code: StatusCode
   var message: String
+  /// The peer's preface is one, but its settings break a rule: it may be told, before frames are.
+  var isOfSettings: Bool
 
-  init(_ message: String, code: StatusCode = .internal) {
+  init(_ message: String, code: StatusCode = .internal, isOfSettings: Bool = false) {
     self.code = code
     self.message = message
+    self.isOfSettings = isOfSettings
   }
 }

@@ -92,7 +92,7 @@ extension PeerSettings {
         "no common version: the peer speaks \(least) to \(most)", code: .unimplemented)
     }
     guard length <= Preface.maxSettingsLength else {
-      throw ConnectionFailure("\(length) bytes of settings")
+      throw ConnectionFailure("\(length) bytes of settings", isOfSettings: true)
     }
     guard buffer.readableBytes >= Preface.fixedLength + Int(length) else { return nil }
     buffer.moveReaderIndex(forwardBy: Preface.fixedLength)
@@ -107,13 +107,14 @@ extension PeerSettings {
       guard let id: UInt16 = encoded.readInteger(endianness: .little),
         let length: UInt16 = encoded.readInteger(endianness: .little),
         var value = encoded.readSlice(length: Int(length))
-      else { throw ConnectionFailure("settings end in the middle of one") }
+      else { throw ConnectionFailure("settings end in the middle of one", isOfSettings: true) }
       guard let setting = PeerSettings.known.first(where: { $0.id == id }) else { continue }
       guard length == 8, let number: UInt64 = value.readInteger(endianness: .little) else {
-        throw ConnectionFailure("setting \(id) has \(length) bytes")
+        throw ConnectionFailure("setting \(id) has \(length) bytes", isOfSettings: true)
       }
       guard number >= setting.least else {
-        throw ConnectionFailure("setting \(id) is \(number), less than \(setting.least)")
+        throw ConnectionFailure(
+          "setting \(id) is \(number), less than \(setting.least)", isOfSettings: true)
       }
       self[keyPath: setting.path] = min(number, 1 << 62)
     }
