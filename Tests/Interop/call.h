@@ -8,7 +8,7 @@
 #include "frame.h"
 #include "holdfast/rpc/frame.pb-c.h"
 
-enum { MAX_METHODS = 1024 };
+enum { MAX_METHODS = 1024, MAX_PATH_BYTES = 1024 };
 
 /* A whole message that came in: message part and body put together, which is plain protobuf. */
 struct message {

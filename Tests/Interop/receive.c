@@ -206,6 +206,10 @@ static void accept_call(struct connection *connection, const struct frame *frame
     return;
   }
   const char *method = stream->call->method;
+  if (strlen(method) > MAX_PATH_BYTES) {
+    connection_fail(connection, "a path of %zu bytes", strlen(method));
+    return;
+  }
   uint32_t number = stream->call->method_id;
   if (method[0] != 0 && number != 0) {
     if (number != connection->method_count + 1 || number > MAX_METHODS) {
