@@ -139,6 +139,20 @@ struct ConnectionMachineErrorTests {
     expect(found?.0 == .dataLoss && found?.1 == true)
   }
 
+  @Test("isn't what an empty meta is: a refusal is one without it, and so is a cancellation")
+  func emptyMeta() throws {
+    var client = try Peer.with(calls: 2, .client)
+    for (id, meta) in [(1, []), (3, [0xff])] as [(UInt32, [UInt8])] {
+      let actions = try client.feed(Frames.frame(.refuse, id, meta: meta))
+      expect(actions == [.refused(id, CallEnding(code: .unavailable))])
+    }
+    var server = try Peer.with(calls: 2, .server)
+    for (id, meta) in [(1, []), (3, [0xff])] as [(UInt32, [UInt8])] {
+      let actions = try server.feed(Frames.frame(.cancel, id, meta: meta))
+      expect(actions == [.cancelled(id, CallEnding(code: .cancelled))])
+    }
+  }
+
   @Test("by a server that fails inside a message leaves its error to be seen")
   func errorInsideMessage() throws {
     var client = try Peer.with(calls: 1, .client)

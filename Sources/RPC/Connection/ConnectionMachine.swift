@@ -308,8 +308,7 @@ extension ConnectionMachine {
   ) throws(ConnectionFailure) -> ConnectionAction {
     guard try openCall(header) != nil else { return .nothing }
     forget(header.stream)
-    let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .unavailable)
-    return .refused(header.stream, ending)
+    return .refused(header.stream, CallEnding(decoding: meta, orElse: .unavailable))
   }
 
   private mutating func receivedCancel(
@@ -317,8 +316,7 @@ extension ConnectionMachine {
   ) throws(ConnectionFailure) -> ConnectionAction {
     guard try openCall(header) != nil else { return .nothing }
     forget(header.stream)
-    let ending = (try? CallEnding(decoding: meta)) ?? CallEnding(code: .cancelled)
-    return .cancelled(header.stream, ending)
+    return .cancelled(header.stream, CallEnding(decoding: meta, orElse: .cancelled))
   }
 
   private mutating func receivedWindow(

@@ -53,6 +53,13 @@ extension CallEnding {
     if !details.isEmpty { buffer.writeField(4, bytes: details) }
   }
 
+  /// Reads the meta of a frame that is no success, whatever it says: `code` where it says nothing, or nothing
+  /// that can be read.
+  init(decoding buffer: ByteBuffer, orElse code: StatusCode) {
+    self = (try? CallEnding(decoding: buffer)) ?? CallEnding()
+    if self.code == .ok { self.code = code }
+  }
+
   /// Reads an encoding. A code that isn't one of gRPC's is `unknown`.
   init(decoding buffer: ByteBuffer) throws(Undecodable) {
     self.init()
