@@ -29,6 +29,8 @@ public protocol ByteListener: Sendable {
   /// Where it listens.
   var address: Address { get }
   /// The next connection; nil once it is closed.
+  ///
+  /// - Throws: why no more can come in, though nobody has closed it.
   func accept() async throws -> (any ByteConnection)?
   /// Accepts no more; `accept` returns nil once the address is free again. Returns at once.
   func close()

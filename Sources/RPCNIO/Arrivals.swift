@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import RPC
 internal import Synchronization
 
 /// Connections that came in, in order, until somebody accepts them.
@@ -11,6 +12,8 @@ final class Arrivals: Sendable {
     var accepter: CheckedContinuation<SocketConnection?, any Error>?
     var isRefusing = false
     var isClosed = false
+    /// Why it was closed, when nobody wanted that.
+    var failure: RPCError?
   }
   private let state = Mutex(State())
 
@@ -36,13 +39,14 @@ final class Arrivals: Sendable {
 
   /// The next connection; nil once closed. One caller at a time.
   ///
-  /// - Throws: `CancellationError`.
+  /// - Throws: `CancellationError`, or why nothing comes any more.
   func next() async throws -> SocketConnection? {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let result: Result<SocketConnection?, any Error>? = state.withLock { state in
           if Task.isCancelled { return .failure(CancellationError()) }
           if let first = state.waiting.popFirst() { return .success(first) }
+          if let failure = state.failure { return .failure(failure) }
           if state.isClosed { return .success(nil) }
           precondition(state.accepter == nil, "one accept at a time")
           state.accepter = continuation
@@ -65,13 +69,18 @@ final class Arrivals: Sendable {
     for connection in waiting { connection.close() }
   }
 
-  /// Nothing comes any more: whoever accepts is told.
-  func close() {
+  /// Nothing comes any more: whoever accepts is told, with the failure if there was one.
+  func close(_ failure: RPCError?) {
     refuse()
     let accepter = state.withLock { state in
       state.isClosed = true
+      state.failure = failure
       return state.accepter.take()
     }
-    accepter?.resume(returning: nil)
+    if let failure {
+      accepter?.resume(throwing: failure)
+    } else {
+      accepter?.resume(returning: nil)
+    }
   }
 }

@@ -114,8 +114,14 @@ public struct NIOTransport: Transport {
     let endpoint = try Endpoint(address)
     let security = endpoint.isSecured && security?.securesServers ?? false ? security : nil
     let arrivals = Arrivals()
+    let failure = ListenerFailure()
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: Self.backlog)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(failure)
+        }
+      }
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try self.furnish(channel, endpoint)
@@ -137,7 +143,8 @@ public struct NIOTransport: Transport {
           .bind(host: host, port: port).get()
         let bound = channel.localAddress.flatMap { Endpoint($0) } ?? endpoint
         return SocketListener(
-          address: Address(bound.description), channel: channel, arrivals: arrivals)
+          address: Address(bound.description), channel: channel, arrivals: arrivals,
+          failure: failure)
       } catch {
         throw SocketErrors.listening(on: endpoint, error)
       }
@@ -145,7 +152,8 @@ public struct NIOTransport: Transport {
       let (file, socket) = try UnixSocketFile.bind(path)
       do {
         let channel = try await bootstrap.withBoundSocket(socket).get()
-        return SocketListener(address: address, channel: channel, arrivals: arrivals, file: file)
+        return SocketListener(
+          address: address, channel: channel, arrivals: arrivals, failure: failure, file: file)
       } catch {
         file.remove()
         throw SocketErrors.listening(on: endpoint, error)

@@ -38,6 +38,13 @@ enum SocketErrors {
     }
   }
 
+  /// Why what listened at `address` does so no more.
+  static func accepting(at address: Address, _ error: (any Error)?) -> RPCError {
+    let reason = error.map(reason) ?? "its socket was closed"
+    return RPCError(
+      .unavailable, "can't accept connections any more at \(address): \(reason)", cause: error)
+  }
+
   /// Why a connection to `peer` broke.
   static func connection(to peer: String, _ error: any Error) -> RPCError {
     RPCError(.unavailable, "the connection to \(peer) broke: \(reason(error))", cause: error)

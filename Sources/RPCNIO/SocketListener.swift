@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import RPC
+internal import Synchronization
 
 /// A listening socket.
 final class SocketListener: ByteListener {
@@ -7,11 +8,13 @@ final class SocketListener: ByteListener {
   private let channel: any Channel
   private let arrivals: Arrivals
   private let file: UnixSocketFile?
+  private let isClosing = Atomic(false)
 
-  /// A listener whose `channel`, bound to `address`, puts what comes in into `arrivals`; `file` is removed
-  /// when it closes.
+  /// A listener whose `channel`, bound to `address`, puts what comes in into `arrivals`, and what goes wrong
+  /// into `failure`; `file` is removed when it closes.
   init(
-    address: Address, channel: any Channel, arrivals: Arrivals, file: UnixSocketFile? = nil
+    address: Address, channel: any Channel, arrivals: Arrivals, failure: ListenerFailure,
+    file: UnixSocketFile? = nil
   ) {
     self.address = address
     self.channel = channel
@@ -19,7 +22,8 @@ final class SocketListener: ByteListener {
     self.file = file
     channel.closeFuture.whenComplete { _ in
       file?.remove()
-      arrivals.close()
+      let wasAsked = self.isClosing.load(ordering: .relaxed)
+      arrivals.close(wasAsked ? nil : SocketErrors.accepting(at: address, failure.error))
     }
   }
 
@@ -28,6 +32,7 @@ final class SocketListener: ByteListener {
   }
 
   func close() {
+    isClosing.store(true, ordering: .relaxed)
     // Whoever accepts hears of the end when the socket is closed: then its address is free again.
     arrivals.refuse()
     file?.remove()
