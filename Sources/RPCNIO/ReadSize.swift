@@ -34,15 +34,11 @@ final class ReadSize: RecvByteBufferAllocator {
     allocator.buffer(capacity: wanted)
   }
 
-  /// The size for which a buffer may be used again that nobody keeps; nil for small reads, as it is used
-  /// whole, however large it once had to be.
-  func nextBufferSize() -> Int? {
-    let wanted = wanted
-    return wanted > Self.small ? wanted : nil
-  }
+  /// Nil: no buffer is used again. It would be read into whole, however large it once had to be, and stay as
+  /// large as that for as long as the connection lives.
+  func nextBufferSize() -> Int? { nil }
 
-  /// Learns how much comes at once. Always says that the next buffer may be larger: so none is used again
-  /// without a size.
+  /// Learns how much comes at once. Always says that the next buffer may be larger: so none is used again.
   func record(actualReadBytes: Int) -> Bool {
     let size = wanted
     if size > Self.small {

@@ -7,9 +7,7 @@ import Testing
 struct ReadSizeTests {
   private let size = ReadSize()
 
-  private var capacity: Int {
-    size.nextBufferSize() ?? size.buffer(allocator: ByteBufferAllocator()).capacity
-  }
+  private var capacity: Int { size.buffer(allocator: ByteBufferAllocator()).capacity }
 
   @Test("little, as frames are work that others wait for, also after reads that were full")
   func small() {
@@ -30,7 +28,21 @@ struct ReadSizeTests {
     for _ in 0..<3 { _ = size.record(actualReadBytes: 60_000) }
     #expect(capacity == ReadSize.largest / 8, "reads of 60,000 bytes fill a good part of it")
     size.expect(0)
-    #expect(size.nextBufferSize() == nil, "no large buffer is used again for it")
     #expect(capacity == ReadSize.small)
+  }
+
+  @Test("no more because a large buffer was there before")
+  func pooled() {
+    var pool = NIOPooledRecvBufferAllocator(capacity: 1, recvAllocator: size)
+    func read(_ expected: Int) -> Int {
+      size.expect(expected)
+      let capacity = pool.buffer(allocator: ByteBufferAllocator()) { $0.writableBytes }.1
+      pool.record(actualReadBytes: capacity)
+      return capacity
+    }
+    #expect(read(0) == ReadSize.small)
+    while read(1 << 40) < ReadSize.largest {}
+    #expect(read(5_000) == 8 << 10)
+    #expect(read(0) == ReadSize.small)
   }
 }
