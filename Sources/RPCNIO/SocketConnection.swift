@@ -79,6 +79,8 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   /// What came in before the start: with the end of a handshake, or because the peer has closed, after
   /// which the loop reads to the end, asked or not.
   private var early: [ByteBuffer] = []
+  /// How often this was read in a row, for one that came in.
+  private var readRun: ReadRun?
   private var failure: RPCError?
   private var spare = ByteBuffer()
   private var timer: Scheduled<Void>?
@@ -102,6 +104,7 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
     self.security = security
     isSecuring = security != nil
     self.onActive = onActive
+    readRun = onActive == nil ? nil : ReadRun()
   }
 
   // MARK: Requests, from any thread
@@ -312,7 +315,7 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     if phase == .fresh {
-      early.append(unwrapInboundIn(data))
+      if readRun == nil || early.count < ReadRun.most { early.append(unwrapInboundIn(data)) }
       return
     }
     guard phase == .open, let handler else { return }
@@ -323,6 +326,14 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
   func channelReadComplete(context: ChannelHandlerContext) {
     handler?.receivedAll()
     loopExecutor.readingEnded()
+    switch readRun?.read() {
+    case .mark: context.eventLoop.assumeIsolated().execute { self.readRun?.turned() }
+    case .stop:
+      // The peer, who has sent its last, hears no answers to the rest.
+      leave()
+      close()
+    case .goOn, nil: break
+    }
   }
 
   /// The channel asks for the next read after each one: the place to hold it back.

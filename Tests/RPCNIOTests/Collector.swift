@@ -16,8 +16,16 @@ final class Collector: ByteHandler {
   }
   private let state = Mutex(State())
   private let onRead: @Sendable (ByteBuffer) -> Void
+  private let expecting: @Sendable (Int) -> Int
 
-  init(onRead: @escaping @Sendable (ByteBuffer) -> Void = { _ in }) {
+  /// - Parameters:
+  ///   - expecting: how many bytes are sure to follow those that have come in; at first as many as there may be.
+  ///   - onRead: called with what comes in.
+  init(
+    expecting: @escaping @Sendable (Int) -> Int = { _ in 1 << 20 },
+    onRead: @escaping @Sendable (ByteBuffer) -> Void = { _ in }
+  ) {
+    self.expecting = expecting
     self.onRead = onRead
   }
 
@@ -47,8 +55,7 @@ final class Collector: ByteHandler {
   func received(_ bytes: ByteBuffer) -> Int {
     change { $0.bytes += bytes.readableBytesView }
     onRead(bytes)
-    // Whatever comes, in large pieces.
-    return 1 << 20
+    return expecting(self.bytes.count)
   }
 
   func receivedAll() {}

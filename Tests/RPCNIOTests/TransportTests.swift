@@ -246,7 +246,7 @@ struct TransportTests {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .connect(host: "127.0.0.1", port: port).get()
     let connection = try #require(await listener.accept())
-    let atServer = Collector { connection.write([$0]) }
+    let atServer = Collector(onRead: { connection.write([$0]) })
     connection.start(atServer)
     try await peer.writeAndFlush(ByteBuffer(string: "last words"))
     try await peer.close(mode: .output)
