@@ -18,7 +18,7 @@ public final class ServerMonitor: Sendable {
   /// Watches no server yet.
   public init() {}
 
-  /// Whether the server takes no more calls, or has never run.
+  /// Whether the server takes calls: it runs, and wasn't told to stop.
   public var isServing: Bool {
     state.withLock { $0.began != nil && !$0.isDraining }
   }
