@@ -79,6 +79,7 @@ extension Channel {
   /// Connects, and serves the connection until it is lost: a child task of the pool.
   func serve() async {
     let bytes: any ByteConnection
+    let began = pool.time.now
     do {
       bytes = try await pool.connect(to: address)
     } catch {
@@ -90,7 +91,7 @@ extension Channel {
       time: pool.time,
       events: Connection.Events(
         ready: { [weak self] in self?.became($0) },
-        draining: { [weak self] in self?.leave($0) }))
+        draining: { [weak self] in self?.leave($0) }), began: began)
     await connection.run()
     lost(connection)
   }

@@ -78,6 +78,7 @@ final class Connection: ByteHandler, Sendable {
     /// before.
     var idleCheck: Instant?
     var idleAt: UInt32?
+    /// When it came in, or when the attempt to connect began.
     let began: Instant
   }
 
@@ -113,7 +114,7 @@ final class Connection: ByteHandler, Sendable {
   init(
     role: ConnectionRole, bytes: any ByteConnection, peer: String, number: UInt64 = 0,
     router: Router = Router(), configuration: ConnectionConfiguration, time: any TimeSource,
-    events: Events = Events(), budget: HeldBytes? = nil
+    events: Events = Events(), budget: HeldBytes? = nil, began: Instant? = nil
   ) {
     self.role = role
     self.bytes = bytes
@@ -131,7 +132,7 @@ final class Connection: ByteHandler, Sendable {
       machine: ConnectionMachine(
         role: role, settings: settings, limits: ConnectionMachine.Limits(configuration)),
       decoder: FrameDecoder(settings: settings), lastReceived: now,
-      idleCheck: configuration.idleTimeout.map { now.advanced(by: $0) }, began: now)
+      idleCheck: configuration.idleTimeout.map { now.advanced(by: $0) }, began: began ?? now)
     state.outbox.tail = settings.preface
     state.isFlushWanted = true
     self.state = Mutex(state)
