@@ -362,11 +362,8 @@ extension SegmentStore {
     shell.withLock { $0.state.deleted[id] != nil }
   }
 
-  /// Whether so many writes failed that the disk is taken for a failing one.
+  /// Whether so many writes failed lately that the disk is taken for a failing one.
   var isFailing: Bool {
-    shell.withLock { $0.failures >= SegmentStore.maxFailures }
+    shell.withLock { $0.failures.areMany(at: clock.nanoseconds) }
   }
-
-  /// Failed writes after which a disk counts as failing.
-  private static let maxFailures = 3
 }

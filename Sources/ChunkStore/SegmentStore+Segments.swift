@@ -72,7 +72,7 @@ extension SegmentStore {
     } catch {
       // What is wrong with a segment's file says nothing about a chunk.
       guard error.code == .resourceExhausted else {
-        shell.withLock { $0.failures += 1 }
+        shell.withLock { $0.failures.note(at: clock.nanoseconds) }
         throw StoreError(.internal, error.message)
       }
       guard use != .put else { throw error }
@@ -197,8 +197,11 @@ extension SegmentStore {
   /// Turns away from a segment that can't be written to.
   func fail(_ number: UInt32, _ error: StoreError) {
     shell.withLock { shell in
+      // All that a failed segment does to those who write to it is one failure of the disk.
+      if shell.state.segments[number]?.phase != .failed {
+        shell.failures.note(at: clock.nanoseconds)
+      }
       shell.state.fail(number)
-      shell.failures += 1
       shell.report(
         StorePaths.segment(number),
         "nothing more is written to it: \(error.message); its chunks are moved to other segments")

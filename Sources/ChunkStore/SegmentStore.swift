@@ -70,7 +70,7 @@ package final class SegmentStore: ChunkStore {
     var nextExpiry: Int64 = .min
     var isClosed = false
     /// Writes, syncs and new segments that failed, other than for lack of room.
-    var failures = 0
+    var failures = WriteFailures()
   }
 
   package let node: NodeID
