@@ -262,9 +262,12 @@ package final class SegmentStore: ChunkStore {
 
   /// A pass over the index that has what comes after an id: the last one, or a new one.
   private func listing(after id: ChunkID?) -> ChunkListing {
-    let (last, parts) = shell.withLock { ($0.listing, $0.state.index.partCount) }
-    if let last, last.covers(after: id) { return last }
-    var listing = ChunkListing(after: id)
+    let now = clock.nanoseconds
+    let (last, commit, parts) = shell.withLock {
+      ($0.listing, $0.state.durableBatch, $0.state.index.partCount)
+    }
+    if let last, last.covers(after: id), last.isFresh(at: now, commit: commit) { return last }
+    var listing = ChunkListing(after: id, at: now, commit: commit)
     for part in 0..<parts {
       shell.withLock { shell in
         shell.state.index.forEach(inPart: part) { id, _ in listing.add(id) }
