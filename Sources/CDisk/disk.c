@@ -5,6 +5,16 @@
 #include <fcntl.h>
 #include <sys/uio.h>
 
+int disk_set_aside(int descriptor, off_t length) {
+#ifdef __linux__
+  return fallocate(descriptor, 0, 0, length);
+#else
+  (void)descriptor, (void)length;
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
 int disk_punch_hole(int descriptor, off_t offset, off_t length) {
 #ifdef FALLOC_FL_PUNCH_HOLE
   return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);

@@ -60,7 +60,8 @@ package protocol DiskFile: Sendable {
   func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError)
   /// Reads; less than asked for only at the file's end.
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead
-  /// Makes the file so long, if it is shorter, with room for all of it set aside where the disk can.
+  /// Makes the file so long, if it is shorter, with room for all of it set aside where the disk can: where
+  /// it can't, the file has its length all the same, and a later write may find the disk full.
   ///
   /// - Throws: `resourceExhausted`, `internal`.
   func reserve(_ bytes: Int) async throws(StoreError)

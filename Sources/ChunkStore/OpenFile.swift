@@ -36,26 +36,38 @@ final class OpenFile: Sendable {
     if open >= 0 { _ = systemClose(open) }
   }
 
-  /// Sets room aside, so that a full disk is noticed before anything is sent. File systems that can't
-  /// are left alone.
-  func reserve(_ bytes: Int) throws(StoreError) {
-    #if os(Linux)
-      let code = posix_fallocate(number, 0, off_t(bytes))
-      guard ![0, EOPNOTSUPP, ENOSYS, EINVAL, EINTR].contains(code) else { return }
-      throw SystemCalls.error("make room for", path, code)
-    #endif
+  /// Makes the file so long, if it is shorter, with room set aside, so that a full disk is noticed before
+  /// anything is sent. On file systems that can't set room aside the file only gets its length, and a
+  /// write into it may find the disk full. Nobody may write behind the file's end meanwhile.
+  ///
+  /// - Parameters:
+  ///   - bytes: how long.
+  ///   - setAside: the system's call, for tests that stand in for such a file system.
+  /// - Throws: `resourceExhausted`, `internal`.
+  func reserve(
+    _ bytes: Int, by setAside: (Int32, off_t) -> Int32 = disk_set_aside
+  ) throws(StoreError) {
+    let code = SystemCalls.retrying { setAside(number, off_t(bytes)) }
+    guard code != 0 else { return }
+    guard [EOPNOTSUPP, ENOSYS].contains(errno) else {
+      throw SystemCalls.error("make room for", path, errno)
+    }
+    guard try emptyRead().fileBytes < bytes else { return }
+    try truncate(to: bytes)
   }
 
   /// Sets the length.
   func truncate(to bytes: Int) throws(StoreError) {
-    guard ftruncate(number, off_t(bytes)) == 0 else {
+    guard SystemCalls.retrying({ ftruncate(number, off_t(bytes)) }) == 0 else {
       throw SystemCalls.error("truncate", path, errno)
     }
   }
 
   /// Gives the room of a range back; file systems that can't are left alone.
   func punch(_ range: Range<Int>) throws(StoreError) {
-    let code = disk_punch_hole(number, off_t(range.lowerBound), off_t(range.count))
+    let code = SystemCalls.retrying {
+      disk_punch_hole(number, off_t(range.lowerBound), off_t(range.count))
+    }
     guard code != 0, ![EOPNOTSUPP, ENOSYS, EINVAL].contains(errno) else { return }
     throw SystemCalls.error("free room in", path, errno)
   }

@@ -134,7 +134,7 @@ enum SystemCalls {
   /// The room on the file system, as a process without privileges has it.
   static func space(_ path: String) throws(StoreError) -> DiskSpace {
     var status = statvfs()
-    guard statvfs(path, &status) == 0 else { throw error("measure", path, errno) }
+    guard retrying({ statvfs(path, &status) }) == 0 else { throw error("measure", path, errno) }
     let unit = UInt64(status.f_frsize)
     return DiskSpace(
       capacityBytes: UInt64(status.f_blocks) * unit, freeBytes: UInt64(status.f_bavail) * unit)
@@ -154,7 +154,7 @@ enum SystemCalls {
   }
 
   /// Repeats a call that a signal interrupted.
-  private static func retrying(_ call: () -> Int32) -> Int32 {
+  static func retrying(_ call: () -> Int32) -> Int32 {
     while true {
       let result = call()
       if result >= 0 || errno != EINTR { return result }

@@ -58,6 +58,45 @@ struct FileDiskTests {
     }
   }
 
+  @Test("where room can't be set aside the file gets its length, and what is in it stays")
+  func withoutRoomSetAside() async throws {
+    try await Self.withDirectory { path in
+      _ = try FileDisk(root: path)
+      let file = try SystemCalls.create(path + "/file", direct: false)
+      let bytes = pattern(10_000, seed: 1)
+      try bytes.withUnsafeBytes { try file.write($0, at: 0) }
+      var interruptions = 3
+      try file.reserve(20_000) { _, _ in
+        interruptions -= 1
+        errno = interruptions >= 0 ? EINTR : EOPNOTSUPP
+        return -1
+      }
+      #expect(interruptions == -1)
+      // A file that is longer is not cut.
+      try file.reserve(5_000) { _, _ in
+        errno = EOPNOTSUPP
+        return -1
+      }
+      let read = try file.read(at: 0, length: 30_000)
+      #expect(read.fileBytes == 20_000)
+      #expect(Array(read.bytes.readableBytesView) == bytes + Array(repeating: 0, count: 10_000))
+      // Nothing was written into it instead.
+      #expect(read.diskBytes < 20_000)
+      var code: StoreError.Code?
+      do throws(StoreError) {
+        try file.reserve(30_000) { _, _ in
+          errno = ENOSPC
+          return -1
+        }
+      } catch {
+        code = error.code
+      }
+      #expect(code == .resourceExhausted)
+      try file.reserve(30_000)
+      #expect(try file.read(at: 0, length: 0).fileBytes == 30_000)
+    }
+  }
+
   @Test("the system's errors keep their meaning")
   func errors() async throws {
     try await Self.withDirectory { path in
