@@ -22,23 +22,20 @@ package final class DiskSet: ChunkStore {
   }
 
   /// A disk whose store is open.
-  private struct Open: Sendable {
+  struct Open: Sendable {
     var path: String
     var store: SegmentStore
   }
 
   package let node: NodeID
-  private let disks: [Open]
-  private let clock: any ChunkStoreClock
+  let disks: [Open]
+  let clock: any ChunkStoreClock
   /// What was found when the disks were opened.
   private let problems: Mutex<[ChunkStoreProblem]>
   /// Bytes that may still be stored on each disk, as far as known.
   private let room: Mutex<[UInt64]>
 
-  /// How often it looks for a disk that fails.
-  private static let drainPause: UInt64 = 10_000_000_000
-
-  private init(
+  init(
     node: NodeID, disks: [Open], clock: any ChunkStoreClock, problems: [ChunkStoreProblem]
   ) {
     self.node = node
@@ -48,113 +45,12 @@ package final class DiskSet: ChunkStore {
     room = Mutex(Array(repeating: 0, count: disks.count))
   }
 
-  /// Opens the stores on disks; makes them on those that are empty.
-  ///
-  /// - Parameters:
-  ///   - members: the data directories, at least one.
-  ///   - clock: the time.
-  ///   - configuration: how each is set up.
-  ///   - drawNode: asked for the node's number when all are empty.
-  ///   - random: gives 64 random bits.
-  /// - Returns: the node's chunks; its problems say which disks are not used.
-  /// - Throws: `preconditionFailed` when one is in use, foreign, of another format, another node's or
-  ///   there twice; `dataLoss` when a format file is damaged; `internal` when none can be read.
-  package static func open(
-    _ members: [Member], clock: any ChunkStoreClock,
-    configuration: SegmentStore.Configuration = SegmentStore.Configuration(),
-    drawNode: () -> NodeID, random: () -> UInt64
-  ) async throws(StoreError) -> DiskSet {
-    precondition(!members.isEmpty, "a node without a disk")
-    let known = try await agree(members)
-    let node = known?.node ?? drawNode()
-    var disks: [Open] = []
-    var problems: [ChunkStoreProblem] = []
-    do throws(StoreError) {
-      for member in members {
-        do throws(StoreError) {
-          let store = try await SegmentStore.open(
-            on: member.disk, clock: clock, configuration: configuration, drawNode: { node },
-            random: random)
-          disks.append(Open(path: member.path, store: store))
-        } catch {
-          // One that can't be read doesn't keep the others from serving; one that is not ours does.
-          guard error.code == .internal || error.code == .resourceExhausted, members.count > 1
-          else { throw StoreError(error.code, "'\(member.path)': \(error.message)") }
-          problems.append(
-            ChunkStoreProblem(path: member.path, message: "not used: \(error.message)"))
-        }
-      }
-      guard !disks.isEmpty else {
-        throw StoreError(.internal, "no data directory can be used: \(problems[0].message)")
-      }
-      let set = DiskSet(node: node, disks: disks, clock: clock, problems: problems)
-      if let cluster = known?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
-      _ = try await set.statistics()
-      return set
-    } catch {
-      for disk in disks { await disk.store.close() }
-      throw error
-    }
-  }
-
-  /// Whose the directories are that are not empty.
-  ///
-  /// - Throws: `preconditionFailed` when they are not all of one node and cluster, and different ones.
-  private static func agree(_ members: [Member]) async throws(StoreError) -> DataDirectory? {
-    var first: (path: String, directory: DataDirectory)?
-    var disks: [UInt64: String] = [:]
-    for member in members {
-      let directory: DataDirectory?
-      do throws(StoreError) {
-        directory = try await DataDirectory.read(on: member.disk)
-      } catch {
-        guard error.code == .internal else {
-          throw StoreError(error.code, "'\(member.path)': \(error.message)")
-        }
-        continue
-      }
-      guard let directory else { continue }
-      if let twin = disks.updateValue(member.path, forKey: directory.disk) {
-        throw StoreError(
-          .preconditionFailed, "'\(member.path)' is a copy of '\(twin)': one of them must go")
-      }
-      if let first, first.directory.node != directory.node {
-        throw StoreError(
-          .preconditionFailed,
-          "'\(member.path)' belongs to node \(directory.node), '\(first.path)' to node "
-            + "\(first.directory.node): a node's directories are all its own")
-      }
-      if let first, !first.directory.cluster.isEmpty, !directory.cluster.isEmpty,
-        first.directory.cluster != directory.cluster
-      {
-        throw StoreError(
-          .preconditionFailed,
-          "'\(member.path)' belongs to cluster '\(directory.cluster)', '\(first.path)' to "
-            + "'\(first.directory.cluster)'")
-      }
-      if first == nil || first?.directory.cluster.isEmpty == true {
-        first = (member.path, directory)
-      }
-    }
-    return first?.directory
-  }
-
   package var cluster: String {
     disks.first { !$0.store.cluster.isEmpty }?.store.cluster ?? ""
   }
 
   package func join(cluster: String) async throws {
     for disk in disks { try await disk.store.join(cluster: cluster) }
-  }
-
-  private func joinAll(_ cluster: String) async throws(StoreError) {
-    for disk in disks {
-      do {
-        try await disk.store.join(cluster: cluster)
-      } catch {
-        throw (error as? StoreError) ?? StoreError(.internal, "\(error)")
-      }
-    }
   }
 
   package func beginPut(_ chunk: NewChunk) async throws -> any ChunkPut {
@@ -259,7 +155,7 @@ package final class DiskSet: ChunkStore {
   // MARK: Places
 
   /// The disks that have a chunk.
-  private func holders(of id: ChunkID) -> [Open] {
+  func holders(of id: ChunkID) -> [Open] {
     disks.filter { $0.store.holds(id) }
   }
 
@@ -284,7 +180,7 @@ package final class DiskSet: ChunkStore {
   }
 
   /// The disk for a new chunk: of two that its id suggests, the one with more room.
-  private func place(for chunk: NewChunk) -> Int {
+  func place(for chunk: NewChunk) -> Int {
     let id = chunk.id
     let bits = ChunkIndex.mix(id.upload ^ UInt64(id.index) << 32 ^ UInt64(id.group))
     return room.withLock { room in
@@ -296,52 +192,6 @@ package final class DiskSet: ChunkStore {
       let place = room[one] >= room[other] ? one : other
       room[place] -= UInt64(chunk.length)
       return place
-    }
-  }
-
-  // MARK: Draining
-
-  /// Moves chunks away from disks that fail, until the task is cancelled.
-  private func drainForever() async {
-    while !Task.isCancelled {
-      await drain()
-      guard
-        (try? await clock.sleep(until: clock.nanoseconds + DiskSet.drainPause)) != nil
-      else { return }
-    }
-  }
-
-  /// Moves chunks away from the disks that fail.
-  func drain() async {
-    for disk in disks where disk.store.isFailing { await drain(disk.store) }
-  }
-
-  /// Stores every chunk that is only on this disk, and can be read, on another one.
-  private func drain(_ store: SegmentStore) async {
-    var after: ChunkID?
-    repeat {
-      guard let page = try? await store.list(after: after, limit: 500) else { return }
-      for record in page.records where !Task.isCancelled {
-        let isElsewhere = holders(of: record.chunk.id).contains { !$0.store.isFailing }
-        guard !isElsewhere else { continue }
-        // What can't be moved stays where it is, and is among the chunks at risk.
-        try? await move(record, from: store)
-      }
-      after = page.next
-    } while after != nil && !Task.isCancelled
-  }
-
-  private func move(_ record: ChunkRecord, from store: SegmentStore) async throws {
-    let target = disks[place(for: record.chunk)].store
-    guard !target.isFailing else { return }
-    try await store.withChunk(record.chunk.id) { reader in
-      try await target.put(record.chunk) { put in
-        let blocks = (Int(record.chunk.length) + 65_535) / 65_536
-        try await reader.read(blocks: 0..<blocks, pieceBlocks: 16, ahead: 0) { piece in
-          try await put.append(piece.bytes)
-        }
-        _ = try await put.finish(checksum: record.checksum)
-      }
     }
   }
 }
