@@ -34,6 +34,8 @@ package final class DiskSet: ChunkStore {
   private let problems: Mutex<[ChunkStoreProblem]>
   /// Bytes that may still be stored on each disk, as far as known.
   private let room: Mutex<[UInt64]>
+  /// Who changes which chunk.
+  let turns = ChunkTurns()
 
   init(
     node: NodeID, disks: [Open], clock: any ChunkStoreClock, problems: [ChunkStoreProblem]
@@ -54,10 +56,10 @@ package final class DiskSet: ChunkStore {
   }
 
   package func beginPut(_ chunk: NewChunk) async throws -> any ChunkPut {
-    if let known = holders(of: chunk.id).first(where: { !$0.store.isFailing }) {
-      return try await known.store.beginPut(chunk)
-    }
-    return try await disks[place(for: chunk)].store.beginPut(chunk)
+    let known = holders(of: chunk.id).first { !$0.store.isFailing }
+    let target = (known ?? disks[place(for: chunk)]).store
+    return DiskSetPut(
+      set: self, chunk: chunk, target: target, put: try await target.beginPut(chunk))
   }
 
   package func openChunk(_ id: ChunkID) async throws -> any ChunkReader {
@@ -69,9 +71,11 @@ package final class DiskSet: ChunkStore {
   }
 
   package func delete(_ id: ChunkID) async throws {
-    let holders = holders(of: id)
-    guard !holders.isEmpty else { throw StoreError.noChunk(id, isDeleted: isDeleted(id)) }
-    for holder in holders { try await holder.store.delete(id) }
+    try await turns.within(id) {
+      let holders = holders(of: id)
+      guard !holders.isEmpty else { throw StoreError.noChunk(id, isDeleted: isDeleted(id)) }
+      for holder in holders { try await holder.store.delete(id) }
+    }
   }
 
   package func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage {
@@ -160,16 +164,19 @@ package final class DiskSet: ChunkStore {
   }
 
   /// Whether a disk remembers that a chunk was deleted.
-  private func isDeleted(_ id: ChunkID) -> Bool {
+  func isDeleted(_ id: ChunkID) -> Bool {
     disks.contains { $0.store.remembersDeletion(of: id) }
   }
 
-  /// Asks the disks that have a chunk, until one has it whole.
+  /// Asks the disks that have a chunk, until one has it whole: those that are likely to first.
   private func first<Result>(
     of id: ChunkID, _ ask: (SegmentStore) async throws -> Result
   ) async throws -> Result {
     var failure: any Error = StoreError.noChunk(id, isDeleted: isDeleted(id))
-    for holder in holders(of: id) {
+    let holders = holders(of: id)
+    let good = holders.filter { $0.store.holdsWhole(id) }
+    let bad = holders.filter { !$0.store.holdsWhole(id) }
+    for holder in good.filter({ !$0.store.isFailing }) + good.filter(\.store.isFailing) + bad {
       do {
         return try await ask(holder.store)
       } catch {
@@ -184,7 +191,9 @@ package final class DiskSet: ChunkStore {
     let id = chunk.id
     let bits = ChunkIndex.mix(id.upload ^ UInt64(id.index) << 32 ^ UInt64(id.group))
     return room.withLock { room in
-      let usable = room.indices.filter { room[$0] > UInt64(chunk.length) }
+      let usable = room.indices.filter {
+        room[$0] > UInt64(chunk.length) && (disks.count == 1 || !disks[$0].store.isFailing)
+      }
       // Without any, the first one says that it is full.
       guard !usable.isEmpty else { return 0 }
       let one = usable[Int(bits % UInt64(usable.count))]

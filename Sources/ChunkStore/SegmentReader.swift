@@ -16,7 +16,7 @@ struct SegmentReader: ChunkReader {
   let store: SegmentStore
 
   /// Blocks read at a time by `verifyAll`.
-  private static let blocksARead = 16
+  static let blocksARead = 16
 
   var record: ChunkRecord {
     header.record

@@ -261,7 +261,7 @@ package final class SegmentStore: ChunkStore {
   }
 
   /// A pass over the index that has what comes after an id: the last one, or a new one.
-  private func listing(after id: ChunkID?) -> ChunkListing {
+  func listing(after id: ChunkID?) -> ChunkListing {
     let now = clock.nanoseconds
     let (last, commit, parts) = shell.withLock {
       ($0.listing, $0.state.durableBatch, $0.state.index.partCount)

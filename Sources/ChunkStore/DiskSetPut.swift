@@ -1,0 +1,69 @@
+import NIOCore
+import StoreModel
+import Synchronization
+
+/// A chunk on its way into one of a node's disks. How it ends is decided in the chunk's turn: others may
+/// have stored, moved or deleted it meanwhile, on another disk.
+struct DiskSetPut: ChunkPut {
+  let set: DiskSet
+  let chunk: NewChunk
+  /// Where it goes.
+  let target: SegmentStore
+  let put: any ChunkPut
+
+  func append(_ bytes: ByteBuffer) async throws {
+    try await put.append(bytes)
+  }
+
+  func finish(checksum: UInt32) async throws -> ChunkRecord {
+    try await set.turns.within(chunk.id) { try await end(checksum: checksum) }
+  }
+
+  func mend(checksum: UInt32) async throws -> ChunkRecord {
+    try await set.turns.within(chunk.id) {
+      // The target may remember an older deletion of a chunk that was put again since on another disk.
+      if set.holders(of: chunk.id).isEmpty, set.isDeleted(chunk.id) {
+        throw StoreError.noChunk(chunk.id, isDeleted: true)
+      }
+      return try await end(checksum: checksum)
+    }
+  }
+
+  func cancel() async {
+    await put.cancel()
+  }
+
+  /// Stores the chunk, unless another disk has it already. Called in the chunk's turn.
+  private func end(checksum: UInt32) async throws -> ChunkRecord {
+    for holder in set.holders(of: chunk.id) where holder.store !== target {
+      guard let known = try await holder.store.soundRecord(of: chunk.id) else { continue }
+      guard known.checksum == checksum, known.chunk.length == chunk.length else {
+        throw StoreError.conflict(chunk.id)
+      }
+      if !holder.store.isFailing, holder.store.holdsSurely(chunk.id) {
+        await put.cancel()
+        return known
+      }
+    }
+    return try await put.finish(checksum: checksum)
+  }
+}
+
+extension SegmentStore {
+  /// A chunk of which every byte was just read and verified; nil when that can't be done.
+  fileprivate func soundRecord(of id: ChunkID) async throws -> ChunkRecord? {
+    do {
+      let reader = try await openRecord(id)
+      defer { unpin(reader.header.place.segment) }
+      try await reader.verifyAll()
+      return reader.record
+    } catch is StoreError {
+      return nil
+    }
+  }
+
+  /// Whether a chunk is here for certain: nothing is known that may have ended it, or not.
+  fileprivate func holdsSurely(_ id: ChunkID) -> Bool {
+    shell.withLock { $0.state.index[id]?.isDoubtful == false }
+  }
+}

@@ -1,0 +1,148 @@
+import NIOCore
+import SeededExecution
+import StoreModel
+import Testing
+
+@testable import ChunkStore
+
+@Suite("Moving chunks off a failing disk")
+struct DiskSetDrainTests {
+  private static let uploads = 1...12 as ClosedRange<UInt64>
+
+  /// Two disks with chunks on both, of which the first one is taken for failing.
+  private static func half(_ disks: [MemoryDisk]) async throws -> DiskSet {
+    let set = try await openSet(disks)
+    for upload in uploads { try await set.store(pattern(3_000, seed: upload), upload: upload) }
+    set.disks[0].store.countAsFailing()
+    _ = try await set.statistics()
+    return set
+  }
+
+  @Test("a chunk that is deleted while it is moved stays deleted")
+  func deletion() throws {
+    for seed in 0..<100 as Range<UInt64> {
+      try SeededRun.run(seed: seed) {
+        let disks = [MemoryDisk(), MemoryDisk()]
+        let set = try await Self.half(disks)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask { await set.drain() }
+          for upload in Self.uploads { group.addTask { try await set.delete(.test(upload)) } }
+          try await group.waitForAll()
+        }
+        for upload in Self.uploads {
+          #expect(await code { _ = try await set.load(upload: upload) } == .deleted)
+        }
+        for disk in disks { disk.crash() }
+        let again = try await openSet(disks)
+        for upload in Self.uploads {
+          #expect(await code { _ = try await again.load(upload: upload) } == .deleted)
+        }
+      }
+    }
+  }
+
+  @Test("a put of a chunk that is moved finds it, or that it has other content")
+  func put() throws {
+    for seed in 0..<100 as Range<UInt64> {
+      try SeededRun.run(seed: seed) {
+        let set = try await Self.half([MemoryDisk(), MemoryDisk()])
+        await withTaskGroup(of: Void.self) { group in
+          group.addTask { await set.drain() }
+          for upload in Self.uploads {
+            let isSame = upload % 2 == 0
+            group.addTask {
+              let bytes = pattern(3_000, seed: isSame ? upload : upload + 1)
+              let result = await code { try await set.store(bytes, upload: upload) }
+              #expect(result == (isSame ? nil : .alreadyExists))
+            }
+          }
+        }
+        for upload in Self.uploads {
+          #expect(try await set.load(upload: upload) == pattern(3_000, seed: upload))
+          #expect(set.places(of: upload).contains(1))
+        }
+      }
+    }
+  }
+
+  @Test("of two chunks with one id, put at once, one is stored, on one disk")
+  func twoPuts() throws {
+    for seed in 0..<100 as Range<UInt64> {
+      try SeededRun.run(seed: seed) {
+        let set = try await openSet([MemoryDisk(), MemoryDisk()])
+        let results = await withTaskGroup(of: StoreError.Code?.self) { group in
+          for seed in 1...2 as ClosedRange<UInt64> {
+            group.addTask {
+              await code { try await set.store(pattern(3_000, seed: seed), upload: 1) }
+            }
+          }
+          return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(results.contains(nil) && results.contains(.alreadyExists))
+        #expect(set.places(of: 1).count == 1)
+      }
+    }
+  }
+
+  @Test("a copy that mends a chunk doesn't bring back one that was deleted from another disk")
+  func mending() async throws {
+    let set = try await openSet([MemoryDisk(), MemoryDisk()])
+    let bytes = pattern(3_000, seed: 1)
+    let record = try await set.store(bytes, upload: 1)
+    let holder = try #require(set.places(of: 1).first)
+    set.disks[holder].store.countAsFailing()
+    let copy = try await set.beginPut(record.chunk)
+    try await copy.append(ByteBuffer(bytes: bytes))
+    try await set.delete(.test(1))
+    #expect(await code { _ = try await copy.mend(checksum: record.checksum) } == .deleted)
+    await copy.cancel()
+    #expect(await code { _ = try await set.load(upload: 1) } == .deleted)
+    // A disk that remembers an older deletion takes a copy of what was put again since.
+    let other = 1 - holder
+    try await set.store(bytes, upload: 1)
+    #expect(set.places(of: 1) == [other])
+    try await set.delete(.test(1))
+    _ = try await set.disks[holder].store.store(bytes, upload: 1)
+    let again = try await set.beginPut(record.chunk)
+    try await again.append(ByteBuffer(bytes: bytes))
+    _ = try await again.mend(checksum: record.checksum)
+    #expect(set.places(of: 1) == [0, 1])
+  }
+
+  @Test(
+    "what can't be read is passed over, and moved when it can be",
+    arguments: [StoreError.Code.internal, .dataLoss])
+  func unreadable(error: StoreError.Code) async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    for upload in Self.uploads {
+      try await set.store(pattern(60_000, seed: upload), upload: upload)
+    }
+    let store = set.disks[0].store
+    let here = Self.uploads.filter { set.places(of: $0) == [0] }
+    let segment = try #require(here.first.flatMap { store.place(upload: $0) }).segment
+    let bad = here.filter { store.place(upload: $0)?.segment == segment }
+    #expect(bad.count < here.count)
+    store.countAsFailing()
+    let path = StorePaths.segment(segment)
+    disks[0].injectFaults { call in
+      call.kind == .read && call.path == path ? StoreError(error, "input/output error") : nil
+    }
+    if error == .dataLoss {
+      for upload in bad {
+        guard let place = store.place(upload: upload) else { continue }
+        store.noteDamage(.test(upload), at: place, "input/output error")
+      }
+    }
+    await set.drain()
+    for upload in here {
+      #expect(set.places(of: upload) == (bad.contains(upload) ? [0] : [0, 1]))
+    }
+    disks[0].injectFaults(nil)
+    await set.drain()
+    for upload in here {
+      #expect(set.places(of: upload) == [0, 1])
+      #expect(try await set.load(upload: upload) == pattern(60_000, seed: upload))
+    }
+  }
+}
