@@ -52,13 +52,14 @@ package protocol ChunkStore: Sendable {
   func delete(_ id: ChunkID) async throws
 
   /// The chunks after `id` in the order of their ids, without damaged ones. Those that are stored while
-  /// somebody goes from page to page may be missing in it.
+  /// somebody goes from page to page may be missing in it. Nothing else is silently: chunks that couldn't
+  /// be read are named, and where a whole disk is not used, an error stands behind the last chunk.
   ///
   /// - Parameters:
   ///   - id: where the page before ended; nil: from the first.
   ///   - limit: the most chunks to give, from 1.
   /// - Returns: the chunks, and where to go on.
-  /// - Throws: `internal` when the disk fails.
+  /// - Throws: `internal` after the last chunk, when a disk is not used.
   func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage
 
   /// How full it is.
@@ -149,11 +150,14 @@ package struct ChunkPage: Sendable {
   package var records: [ChunkRecord]
   /// Where the next page begins; nil when this is the last one.
   package var next: ChunkID?
+  /// Chunks that should be in the page, but could not be read: with any, the list is not complete.
+  package var unread: [ChunkID]
 
   /// Makes a page.
-  package init(records: [ChunkRecord], next: ChunkID?) {
+  package init(records: [ChunkRecord], next: ChunkID?, unread: [ChunkID] = []) {
     self.records = records
     self.next = next
+    self.unread = unread
   }
 }
 

@@ -40,7 +40,8 @@ extension DiskSet {
       guard !disks.isEmpty else {
         throw StoreError(.internal, "no data directory can be used: \(problems[0].message)")
       }
-      let set = DiskSet(node: node, disks: disks, clock: clock, problems: problems)
+      let set = DiskSet(
+        node: node, disks: disks, unused: problems.map(\.path), clock: clock, problems: problems)
       if let cluster = known?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
       _ = try await set.statistics()
       return set

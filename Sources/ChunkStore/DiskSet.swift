@@ -29,6 +29,8 @@ package final class DiskSet: ChunkStore {
 
   package let node: NodeID
   let disks: [Open]
+  /// Paths of the disks that could not be opened.
+  private let unused: [String]
   let clock: any ChunkStoreClock
   /// What was found when the disks were opened.
   private let problems: Mutex<[ChunkStoreProblem]>
@@ -38,10 +40,12 @@ package final class DiskSet: ChunkStore {
   let turns = ChunkTurns()
 
   init(
-    node: NodeID, disks: [Open], clock: any ChunkStoreClock, problems: [ChunkStoreProblem]
+    node: NodeID, disks: [Open], unused: [String], clock: any ChunkStoreClock,
+    problems: [ChunkStoreProblem]
   ) {
     self.node = node
     self.disks = disks
+    self.unused = unused
     self.clock = clock
     self.problems = Mutex(problems)
     room = Mutex(Array(repeating: 0, count: disks.count))
@@ -80,19 +84,35 @@ package final class DiskSet: ChunkStore {
 
   package func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage {
     var records: [ChunkRecord] = []
+    var unread: Set<ChunkID> = []
     // What stands behind the end of a page that is not its disk's last is not known yet.
     var end: ChunkID?
     for disk in disks {
       let page = try await disk.store.list(after: id, limit: limit)
       records += page.records
+      unread.formUnion(page.unread)
       if let next = page.next { end = min(end ?? next, next) }
     }
     records.sort { $0.chunk.id < $1.chunk.id }
     if let end { records.removeAll { $0.chunk.id > end } }
     var merged: [ChunkRecord] = []
     for record in records where merged.last?.chunk.id != record.chunk.id { merged.append(record) }
-    guard merged.count > limit else { return ChunkPage(records: merged, next: end) }
-    return ChunkPage(records: Array(merged.prefix(limit)), next: merged[limit - 1].chunk.id)
+    if merged.count > limit {
+      merged.removeSubrange(limit...)
+      end = merged[limit - 1].chunk.id
+    }
+    if end == nil, !unused.isEmpty {
+      guard let last = merged.last else {
+        throw StoreError(
+          .internal,
+          "the list is not complete: '\(unused.joined(separator: "', '"))' can't be used")
+      }
+      end = last.chunk.id
+    }
+    unread.subtract(merged.map(\.chunk.id))
+    return ChunkPage(
+      records: merged, next: end,
+      unread: unread.filter { id in end.map { id <= $0 } ?? true }.sorted())
   }
 
   package func statistics() async throws(StoreError) -> NodeStatistics {

@@ -182,18 +182,17 @@ package final class SegmentStore: ChunkStore {
   package func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage {
     precondition(limit > 0, "a page has room for one chunk at least")
     let (ids, isLast) = page(after: id, limit: limit)
-    var records: [ChunkRecord] = []
-    records.reserveCapacity(ids.count)
+    var page = ChunkPage(records: [], next: isLast ? nil : ids.last)
+    page.records.reserveCapacity(ids.count)
     for id in ids {
       do {
-        records.append(try await stat(id))
-      } catch let error as StoreError
-        where [.notFound, .deleted, .dataLoss].contains(error.code)
-      {
-        continue
+        page.records.append(try await stat(id))
+      } catch let error as StoreError {
+        // What is damaged is known as such.
+        if ![.notFound, .deleted, .dataLoss].contains(error.code) { page.unread.append(id) }
       }
     }
-    return ChunkPage(records: records, next: isLast ? nil : ids.last)
+    return page
   }
 
   package func statistics() async throws -> NodeStatistics {

@@ -75,14 +75,21 @@ struct NodeHandlers: NodeService {
   ) async throws {
     try await answering(context) {
       var after: ChunkID? = try request.after.map { id throws(StoreError) in try ChunkID(id) }
+      var unread: [ChunkID] = []
       repeat {
         let page = try await store.list(after: after, limit: NodeLimits.chunksAMessage)
         if !page.records.isEmpty {
           try await responses.write(
             ListChunksResponse(chunks: page.records.map { StatChunkResponse($0) }))
         }
+        // All that can be read is given first; but nobody may take it for all there is.
+        if unread.isEmpty { unread = page.unread }
         after = page.next
       } while after != nil
+      if let first = unread.first {
+        throw StoreError(
+          .internal, "the list is not complete: chunk \(first), at least, can't be read")
+      }
     }
   }
 
