@@ -15,6 +15,7 @@ extension DiskSet {
   func drainForever() async {
     var pause = DiskSet.drainPause
     while !Task.isCancelled {
+      await settleDeletions()
       let (moved, left) = await drain()
       let isStuck = moved == 0 && left > 0
       pause = isStuck ? min(pause * 2, DiskSet.longestPause) : DiskSet.drainPause

@@ -42,6 +42,7 @@ extension DiskSet {
       }
       let set = DiskSet(
         node: node, disks: disks, unused: problems.map(\.path), clock: clock, problems: problems)
+      await set.readDeletions()
       if let cluster = known?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
       _ = try await set.statistics()
       return set

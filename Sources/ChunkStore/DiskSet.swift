@@ -33,11 +33,14 @@ package final class DiskSet: ChunkStore {
   private let unused: [String]
   let clock: any ChunkStoreClock
   /// What was found when the disks were opened.
-  private let problems: Mutex<[ChunkStoreProblem]>
+  let problems: Mutex<[ChunkStoreProblem]>
   /// Bytes that may still be stored on each disk, as far as known.
   private let room: Mutex<[UInt64]>
-  /// Who changes which chunk.
-  let turns = ChunkTurns()
+  /// Who changes which chunk, on whichever disk it is. Whoever has one of these turns takes no other.
+  let turns = Turns<ChunkID>()
+  /// What disks can't say themselves of their chunks' deletions, and who writes it down.
+  let deletions = Mutex(DeletionsElsewhere())
+  let deletionsTurn = Turns<Bool>()
 
   init(
     node: NodeID, disks: [Open], unused: [String], clock: any ChunkStoreClock,
@@ -72,14 +75,6 @@ package final class DiskSet: ChunkStore {
 
   package func stat(_ id: ChunkID) async throws -> ChunkRecord {
     try await first(of: id) { try await $0.stat(id) }
-  }
-
-  package func delete(_ id: ChunkID) async throws {
-    try await turns.within(id) {
-      let holders = holders(of: id)
-      guard !holders.isEmpty else { throw StoreError.noChunk(id, isDeleted: isDeleted(id)) }
-      for holder in holders { try await holder.store.delete(id) }
-    }
   }
 
   package func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage {
@@ -186,6 +181,7 @@ package final class DiskSet: ChunkStore {
   /// Whether a disk remembers that a chunk was deleted.
   func isDeleted(_ id: ChunkID) -> Bool {
     disks.contains { $0.store.remembersDeletion(of: id) }
+      || deletions.withLock { $0.entries[id] != nil }
   }
 
   /// Asks the disks that have a chunk, until one has it whole: those that are likely to first.

@@ -8,6 +8,8 @@ enum StorePaths {
   static let segments = "segments"
   /// Room for one segment, set aside for deleting and compacting on a full disk.
   static let reserve = "reserve"
+  /// What other disks of the node can't say themselves of their chunks' deletions.
+  static let deletions = "deletions"
   /// When each segment was last verified.
   static let scrub = "scrub"
   /// What the names of files end with that are written before they take their place.

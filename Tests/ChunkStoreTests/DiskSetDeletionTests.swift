@@ -1,0 +1,160 @@
+import StoreModel
+import Testing
+
+@testable import ChunkStore
+
+@Suite("Deleting from several disks of which one can't be written to")
+struct DiskSetDeletionTests {
+  /// Two disks and the upload of a chunk that only the first one has.
+  private static func open(_ disks: [MemoryDisk]) async throws -> (set: DiskSet, upload: UInt64) {
+    let set = try await openSet(disks)
+    for upload in 1...12 as ClosedRange<UInt64> {
+      try await set.store(pattern(3_000, seed: upload), upload: upload)
+    }
+    let upload = try #require((1...12).first { set.places(of: $0) == [0] })
+    return (set, upload)
+  }
+
+  /// Has every write of a disk fail.
+  private static func fail(_ disk: MemoryDisk) {
+    disk.injectFaults { call in
+      [.create, .write, .sync, .reserve, .rename].contains(call.kind)
+        ? StoreError(.internal, "input/output error") : nil
+    }
+  }
+
+  private static func isDeleted(_ set: DiskSet, _ upload: UInt64) async -> Bool {
+    await code { _ = try await set.load(upload: upload) } == .deleted
+  }
+
+  @Test("the deletion is kept on another disk, for as long as it is needed")
+  func keptElsewhere() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    Self.fail(disks[0])
+    try await set.delete(.test(upload))
+    #expect(await Self.isDeleted(set, upload))
+    #expect(await code { try await set.delete(.test(upload)) } == .deleted)
+    let page = try await set.list(after: nil, limit: 100)
+    #expect(!page.records.map(\.chunk.id.upload).contains(upload))
+    for disk in disks { disk.crash() }
+    Self.fail(disks[0])
+    let again = try await openSet(disks)
+    #expect(await Self.isDeleted(again, upload))
+    for disk in disks { disk.crash() }
+    // The disk can be written to again, and says so itself from now on.
+    let healed = try await openSet(disks)
+    #expect(await Self.isDeleted(healed, upload))
+    for disk in disks { disk.crash() }
+    #expect(try await DeletionList.read(on: disks[1])?.entries.isEmpty == true)
+    #expect(await Self.isDeleted(try await openSet(disks), upload))
+  }
+
+  @Test("the other disks' copies go, too")
+  func allCopies() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    set.disks[0].store.countAsFailing()
+    await set.drain()
+    #expect(set.places(of: upload) == [0, 1])
+    Self.fail(disks[0])
+    try await set.delete(.test(upload))
+    #expect(await Self.isDeleted(set, upload))
+    for disk in disks { disk.crash() }
+    #expect(await Self.isDeleted(try await openSet(disks), upload))
+  }
+
+  @Test("where no disk takes it the deletion fails, and a chunk that is put again stays")
+  func nowhere() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    Self.fail(disks[0])
+    // The other one has written the list, but doesn't know that its name is durable.
+    disks[1].injectFaults { call in
+      call.kind == .syncDirectory ? StoreError(.internal, "input/output error") : nil
+    }
+    #expect(await code { try await set.delete(.test(upload)) } == .internal)
+    let bytes = pattern(3_000, seed: upload)
+    #expect(try await set.load(upload: upload) == bytes)
+    for disk in disks { disk.injectFaults(nil) }
+    try await set.store(bytes, upload: upload)
+    for disk in disks { disk.crash { _ in true } }
+    #expect(try await openSet(disks).load(upload: upload) == bytes)
+  }
+
+  @Test("a chunk that is put again counts, on whichever disk", arguments: [0, 1])
+  func putAgain(target: Int) async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    Self.fail(disks[0])
+    try await set.delete(.test(upload))
+    disks[0].injectFaults(nil)
+    let bytes = pattern(5_000, seed: 99)
+    set.disks[1 - target].store.countAsFailing()
+    try await set.store(bytes, upload: upload)
+    #expect(set.places(of: upload) == [target])
+    for _ in 1...3 {
+      for disk in disks { disk.crash() }
+      #expect(try await openSet(disks).load(upload: upload) == bytes)
+    }
+    for disk in disks { disk.crash() }
+    let last = try await openSet(disks)
+    try await last.delete(.test(upload))
+    for disk in disks { disk.crash() }
+    #expect(await Self.isDeleted(try await openSet(disks), upload))
+  }
+
+  @Test("a disk that can be written to again says so itself, without a restart")
+  func settles() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    Self.fail(disks[0])
+    try await set.delete(.test(upload))
+    #expect(try await DeletionList.read(on: disks[1])?.entries.count == 1)
+    disks[0].injectFaults(nil)
+    await set.settleDeletions()
+    #expect(try await DeletionList.read(on: disks[1])?.entries.isEmpty == true)
+    #expect(await Self.isDeleted(set, upload))
+    for disk in disks { disk.crash() }
+    #expect(await Self.isDeleted(try await openSet(disks), upload))
+  }
+
+  @Test("cut at every call of the deletion, what was acknowledged stays deleted")
+  func cuts() async throws {
+    for cut in 0..<60 {
+      let disks = [MemoryDisk(), MemoryDisk()]
+      let (set, upload) = try await Self.open(disks)
+      Self.fail(disks[0])
+      disks[1].stop(atCall: disks[1].calls + cut)
+      let isAcknowledged = await code { try await set.delete(.test(upload)) } == nil
+      for disk in disks { disk.crash { ($0 + cut) % 3 == 0 } }
+      let again = try await openSet(disks)
+      let isGone = await Self.isDeleted(again, upload)
+      #expect(isGone || !isAcknowledged)
+      guard !isGone else { continue }
+      #expect(try await again.load(upload: upload) == pattern(3_000, seed: upload))
+    }
+  }
+
+  @Test("a damaged list is reported, and what it says of nobody's records does no harm")
+  func damagedList() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    await set.close()
+    disks[1].corrupt("deletions") { $0 = Array("holdfast deletions 1\n".utf8) }
+    let again = try await openSet(disks)
+    #expect(await again.takeProblems().map(\.path) == ["disk1/deletions"])
+    await again.close()
+    let kill = RecordKill(
+      id: .test(upload), place: RecordPlace(segment: 77, unit: 64), deletedAt: 1)
+    let list = DeletionList([
+      DeletionList.Entry(disk: again.disks[0].store.diskNumber, kill: kill),
+      DeletionList.Entry(disk: 5, kill: kill),
+    ])
+    #expect(DeletionList(parsing: list.text) == list)
+    disks[1].corrupt("deletions") { $0 = Array(list.text.utf8) }
+    let third = try await openSet(disks)
+    #expect(try await third.load(upload: upload) == pattern(3_000, seed: upload))
+    #expect(try await DeletionList.read(on: disks[1])?.entries.isEmpty == true)
+  }
+}
