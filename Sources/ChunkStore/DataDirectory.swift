@@ -27,7 +27,10 @@ struct DataDirectory: Sendable, Hashable {
   /// The most bytes a cluster's name may have.
   static let maxClusterBytes = 256
   /// What a directory may hold without being somebody else's.
-  private static let harmless: Set<String> = [StorePaths.lock, temporary, "lost+found"]
+  private static let harmless: Set<String> = [
+    StorePaths.lock, temporary, StorePaths.disks, StorePaths.disks + StorePaths.temporarySuffix,
+    "lost+found",
+  ]
   private static let title = "holdfast chunks "
   private static let version = 2
 

@@ -1,4 +1,3 @@
-import NIOCore
 import StoreModel
 
 /// The file `deletions`: chunks that were deleted while the disk that has them could not be written to, as
@@ -42,23 +41,16 @@ struct DeletionList: Sendable, Hashable {
     let lines = entries.map { entry in
       let (id, place) = (entry.kill.id, entry.kill.place)
       return "\(NodeID(entry.disk)) \(id.group) \(id.upload) \(id.index) \(place.segment) "
-        + "\(place.unit) \(entry.kill.deletedAt)\n"
+        + "\(place.unit) \(entry.kill.deletedAt)"
     }
-    let text = "\(DeletionList.title)\n" + lines.joined()
-    return text + "checksum \(DataDirectory.checksum(of: text))\n"
+    return CheckedText.text(title: DeletionList.title, lines: lines)
   }
 
   /// Reads the file's text; nil when it is damaged.
   init?(parsing text: String) {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.count >= 3, lines[0] == DeletionList.title, lines[lines.count - 1].isEmpty else {
-      return nil
-    }
-    let body = lines.dropLast(2)
-    let checksum = DataDirectory.checksum(of: body.joined(separator: "\n") + "\n")
-    guard lines[lines.count - 2] == "checksum \(checksum)" else { return nil }
+    guard let lines = CheckedText.lines(of: text, title: DeletionList.title) else { return nil }
     var entries: [Entry] = []
-    for line in body.dropFirst() {
+    for line in lines {
       let parts = line.split(separator: " ")
       guard
         parts.count == 7, let disk = UInt64(parts[0], radix: 16), let group = UInt32(parts[1]),
@@ -77,27 +69,18 @@ struct DeletionList: Sendable, Hashable {
   ///
   /// - Throws: `dataLoss` when it is damaged, `internal` when it can't be read.
   static func read(on disk: any Disk) async throws(StoreError) -> DeletionList? {
-    do throws(StoreError) {
-      let file = try await disk.read(StorePaths.deletions, at: 0, length: maxBytes)
-      guard let list = DeletionList(parsing: String(buffer: file.bytes)) else {
-        throw StoreError(.dataLoss, "it is damaged")
-      }
-      return list
-    } catch {
-      guard error.code == .notFound else { throw error }
-      return nil
+    guard
+      let text = try await CheckedText.read(StorePaths.deletions, on: disk, maxBytes: maxBytes)
+    else { return nil }
+    guard let list = DeletionList(parsing: text) else {
+      throw StoreError(.dataLoss, "it is damaged")
     }
+    return list
   }
 
   /// Replaces the file; durable when it returns.
   func write(on disk: any Disk) async throws(StoreError) {
-    let temporary = StorePaths.deletions + StorePaths.temporarySuffix
-    try await disk.removeIfThere(temporary)
-    let bytes = Array(text.utf8)
-    try await disk.publish(
-      DiskBuffer(copying: bytes), bytes: bytes.count, through: temporary,
-      as: StorePaths.deletions)
-    try await disk.sync(directory: "")
+    try await CheckedText.write(text, to: StorePaths.deletions, on: disk)
   }
 }
 

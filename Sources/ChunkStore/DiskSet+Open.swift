@@ -1,7 +1,7 @@
 package import StoreModel
 
 extension DiskSet {
-  /// Opens the stores on disks; makes them on those that are empty.
+  /// Opens the stores on a node's disks; makes them, and the node, where all directories are empty.
   ///
   /// - Parameters:
   ///   - members: the data directories, at least one.
@@ -9,25 +9,31 @@ extension DiskSet {
   ///   - configuration: how each is set up.
   ///   - drawNode: asked for the node's number when all are empty.
   ///   - random: gives 64 random bits.
-  /// - Returns: the node's chunks; its problems say which disks are not used.
-  /// - Throws: `preconditionFailed` when one is in use, foreign, of another format, another node's or
-  ///   there twice; `dataLoss` when a format file is damaged; `internal` when none can be read.
+  /// - Returns: the node's chunks; its problems say which disks are not used, and which are gone that the
+  ///   node had when it started last.
+  /// - Throws: `preconditionFailed` when one is in use, foreign, of another format, another node's,
+  ///   there twice, or empty while others are not (see `add`); `dataLoss` when a format file is damaged;
+  ///   `internal` when none can be read, or none that says which node it is.
   package static func open(
     _ members: [Member], clock: any ChunkStoreClock,
     configuration: SegmentStore.Configuration = SegmentStore.Configuration(),
     drawNode: () -> NodeID, random: () -> UInt64
   ) async throws(StoreError) -> DiskSet {
     precondition(!members.isEmpty, "a node without a disk")
-    let known = try await agree(members)
-    let node = known?.node ?? drawNode()
+    let roll = try await DiskRoll(of: members)
+    try roll.checkNothingIsMadeAnew()
+    if roll.identity == nil, members.count > 1 { try await begin(members) }
+    let node = roll.identity?.node ?? drawNode()
     var disks: [Open] = []
     var problems: [ChunkStoreProblem] = []
     do throws(StoreError) {
-      for member in members {
+      for (member, finding) in roll.findings {
         do throws(StoreError) {
+          // Not tried again: what is read now is not what was looked at.
+          if case .unreadable(let error) = finding { throw error }
           let store = try await SegmentStore.open(
-            on: member.disk, clock: clock, configuration: configuration, drawNode: { node },
-            random: random)
+            on: try member.disk.get(), clock: clock, configuration: configuration,
+            drawNode: { node }, random: random)
           disks.append(Open(path: member.path, store: store))
         } catch {
           // One that can't be read doesn't keep the others from serving; one that is not ours does.
@@ -43,8 +49,9 @@ extension DiskSet {
       let set = DiskSet(
         node: node, disks: disks, unused: problems.map(\.path), clock: clock, problems: problems)
       await set.readDeletions()
-      if let cluster = known?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
+      if let cluster = roll.identity?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
       _ = try await set.statistics()
+      await set.writeDisks(roll)
       return set
     } catch {
       for disk in disks { await disk.store.close() }
@@ -52,46 +59,78 @@ extension DiskSet {
     }
   }
 
-  /// Whose the directories are that are not empty.
+  /// Makes an empty directory a disk of a node, which uses it from its next start on that is given it.
   ///
-  /// - Throws: `preconditionFailed` when they are not all of one node and cluster, and different ones.
-  private static func agree(_ members: [Member]) async throws(StoreError) -> DataDirectory? {
-    var first: (path: String, directory: DataDirectory)?
-    var disks: [UInt64: String] = [:]
-    for member in members {
-      let directory: DataDirectory?
+  /// - Parameters:
+  ///   - fresh: the directory.
+  ///   - members: the node's data directories, or some; nothing is changed there.
+  ///   - random: gives 64 random bits.
+  /// - Throws: `alreadyExists` when it is a node's disk, `preconditionFailed` when it is not empty or in
+  ///   use, `notFound` when the others are no node's, and what keeps them from being read.
+  package static func add(
+    _ fresh: Member, to members: [Member], random: () -> UInt64
+  ) async throws(StoreError) {
+    let roll = try await DiskRoll(of: members)
+    guard let identity = roll.identity else {
+      try roll.checkNothingIsMadeAnew()
+      throw StoreError(
+        .notFound, "'\(members.map(\.path).joined(separator: "', '"))': no node's data is there")
+    }
+    do throws(StoreError) {
+      let disk = try fresh.disk.get()
+      let lock = try await disk.lock(StorePaths.lock)
       do throws(StoreError) {
-        directory = try await DataDirectory.read(on: member.disk)
-      } catch {
-        guard error.code == .internal else {
-          throw StoreError(error.code, "'\(member.path)': \(error.message)")
+        if let known = try await DataDirectory.read(on: disk) {
+          throw StoreError(.alreadyExists, "it is a disk of node \(known.node) already")
         }
-        continue
+        try await DataDirectory(
+          node: identity.node, disk: max(1, random()), cluster: identity.cluster
+        ).write(on: disk)
+        await lock.release()
+      } catch {
+        await lock.release()
+        throw error
       }
-      guard let directory else { continue }
-      if let twin = disks.updateValue(member.path, forKey: directory.disk) {
-        throw StoreError(
-          .preconditionFailed, "'\(member.path)' is a copy of '\(twin)': one of them must go")
-      }
-      if let first, first.directory.node != directory.node {
-        throw StoreError(
-          .preconditionFailed,
-          "'\(member.path)' belongs to node \(directory.node), '\(first.path)' to node "
-            + "\(first.directory.node): a node's directories are all its own")
-      }
-      if let first, !first.directory.cluster.isEmpty, !directory.cluster.isEmpty,
-        first.directory.cluster != directory.cluster
-      {
-        throw StoreError(
-          .preconditionFailed,
-          "'\(member.path)' belongs to cluster '\(directory.cluster)', '\(first.path)' to "
-            + "'\(first.directory.cluster)'")
-      }
-      if first == nil || first?.directory.cluster.isEmpty == true {
-        first = (member.path, directory)
+    } catch {
+      throw StoreError(error.code, "'\(fresh.path)': \(error.message)")
+    }
+  }
+
+  /// Marks directories as about to become a new node's disks, before the first one is: should the power
+  /// go before the last one is, it is known that that one is not a disk that is gone.
+  private static func begin(_ members: [Member]) async throws(StoreError) {
+    for member in members {
+      do throws(StoreError) {
+        try await DiskList(paths: [:]).write(on: try member.disk.get())
+      } catch {
+        throw StoreError(error.code, "'\(member.path)': \(error.message)")
       }
     }
-    return first?.directory
+  }
+
+  /// Reports disks that are gone, and has each of the others know which there are.
+  private func writeDisks(_ roll: DiskRoll) async {
+    var list = DiskList(paths: roll.present)
+    for disk in disks { list.paths[disk.store.diskNumber] = disk.path }
+    if roll.unreadable == nil {
+      for (number, path) in roll.missing.sorted(by: { $0.key < $1.key }) {
+        report(
+          path,
+          "disk \(NodeID(number)), which was there, is not among the data directories: the chunks on it "
+            + "are not here")
+      }
+    } else {
+      // The one that can't be read may be one of them.
+      list.paths.merge(roll.missing) { present, _ in present }
+    }
+    for disk in disks {
+      do throws(StoreError) {
+        guard try await DiskList.read(on: disk.store.disk) != list else { continue }
+        try await list.write(on: disk.store.disk)
+      } catch {
+        disk.store.report(StorePaths.disks, "cannot be written: \(error.message)")
+      }
+    }
   }
 
   private func joinAll(_ cluster: String) async throws(StoreError) {

@@ -11,13 +11,19 @@ package final class DiskSet: ChunkStore {
   package struct Member: Sendable {
     /// Its path, for messages.
     package var path: String
-    /// The data directory.
-    package var disk: any Disk
+    /// The data directory, or why there is no getting at it.
+    package var disk: Result<any Disk, StoreError>
 
     /// Describes a disk.
     package init(path: String, disk: any Disk) {
       self.path = path
-      self.disk = disk
+      self.disk = .success(disk)
+    }
+
+    /// Describes one whose directory can't even be looked into.
+    package init(path: String, failure: StoreError) {
+      self.path = path
+      disk = .failure(failure)
     }
   }
 
@@ -33,7 +39,7 @@ package final class DiskSet: ChunkStore {
   private let unused: [String]
   let clock: any ChunkStoreClock
   /// What was found when the disks were opened.
-  let problems: Mutex<[ChunkStoreProblem]>
+  private let problems: Mutex<[ChunkStoreProblem]>
   /// Bytes that may still be stored on each disk, as far as known.
   private let room: Mutex<[UInt64]>
   /// Who changes which chunk, on whichever disk it is. Whoever has one of these turns takes no other.
@@ -129,6 +135,11 @@ package final class DiskSet: ChunkStore {
       sum.chunks += one.chunks
     }
     return sum
+  }
+
+  /// Notes a problem that is none of an open disk's.
+  func report(_ path: String, _ message: String) {
+    problems.withLock { $0.append(ChunkStoreProblem(path: path, message: message)) }
   }
 
   package func takeProblems() async -> [ChunkStoreProblem] {

@@ -8,6 +8,8 @@ enum StorePaths {
   static let segments = "segments"
   /// Room for one segment, set aside for deleting and compacting on a full disk.
   static let reserve = "reserve"
+  /// Which disks the node has.
+  static let disks = "disks"
   /// What other disks of the node can't say themselves of their chunks' deletions.
   static let deletions = "deletions"
   /// When each segment was last verified.

@@ -7,24 +7,6 @@ import Testing
 
 @Suite("Several disks")
 struct DiskSetTests {
-  /// Opens a set of disks.
-  private static func open(
-    _ disks: [MemoryDisk], node: NodeID = testNode
-  ) async throws -> DiskSet {
-    var configuration = SegmentStore.Configuration()
-    configuration.segmentBytes = 256 << 10
-    let members = disks.enumerated().map { DiskSet.Member(path: "disk\($0)", disk: $1) }
-    let random = Mutex(UInt64(disks.count))
-    return try await DiskSet.open(
-      members, clock: StillClock(), configuration: configuration, drawNode: { node },
-      random: {
-        random.withLock { random in
-          random &+= 0x9E37_79B9
-          return random
-        }
-      })
-  }
-
   private static func uploads(_ store: any ChunkStore) async throws -> [UInt64] {
     var uploads: [UInt64] = []
     var after: ChunkID?
@@ -44,7 +26,7 @@ struct DiskSetTests {
   @Test("chunks spread over the disks, are listed in one order, and found again after a restart")
   func spread() async throws {
     let disks = (0..<3).map { _ in MemoryDisk(capacityBytes: 64 << 20) }
-    let set = try await Self.open(disks)
+    let set = try await openSet(disks)
     try await set.join(cluster: "c")
     for upload in 1...60 as ClosedRange<UInt64> {
       try await set.store(pattern(20_000, seed: upload), upload: upload)
@@ -54,7 +36,7 @@ struct DiskSetTests {
     try await set.delete(ChunkID(group: 7, upload: 30, index: 0))
     #expect(try await set.statistics().chunks == 59)
     await set.close()
-    let again = try await Self.open(disks.reversed())
+    let again = try await openSet(disks.reversed())
     #expect(again.node == testNode)
     #expect(again.cluster == "c")
     #expect(try await Self.uploads(again) == Array(1...60).filter { $0 != 30 })
@@ -64,47 +46,32 @@ struct DiskSetTests {
     #expect(await code { _ = try await again.load(upload: 30) } == .deleted)
   }
 
-  @Test("an empty disk that is added belongs to the same node and cluster")
-  func added() async throws {
-    let old = MemoryDisk()
-    let set = try await Self.open([old])
-    try await set.join(cluster: "c")
-    await set.close()
-    let fresh = MemoryDisk()
-    let both = try await Self.open([old, fresh], node: NodeID(99))
-    #expect(both.node == testNode)
-    await both.close()
-    let alone = try await Self.open([fresh])
-    #expect(alone.node == testNode)
-    #expect(alone.cluster == "c")
-  }
-
   @Test("another node's disk, another cluster's, a copy and one that is in use are refused")
   func refusals() async throws {
     let mine = MemoryDisk()
     let other = MemoryDisk()
-    let set = try await Self.open([mine])
-    #expect(await code { _ = try await Self.open([mine]) } == .preconditionFailed)
+    let set = try await openSet([mine])
+    #expect(await code { _ = try await openSet([mine]) } == .preconditionFailed)
     await set.close()
-    await (try Self.open([other], node: NodeID(2))).close()
-    #expect(await code { _ = try await Self.open([mine, other]) } == .preconditionFailed)
+    await (try openSet([other], node: NodeID(2))).close()
+    #expect(await code { _ = try await openSet([mine, other]) } == .preconditionFailed)
     let copy = MemoryDisk()
     let format = try #require(mine.contents(of: "format"))
     copy.corrupt("format") { $0 = format }
-    #expect(await code { _ = try await Self.open([mine, copy]) } == .preconditionFailed)
+    #expect(await code { _ = try await openSet([mine, copy]) } == .preconditionFailed)
     let foreign = MemoryDisk()
     foreign.corrupt("thesis.tex") { $0 = [1] }
-    #expect(await code { _ = try await Self.open([mine, foreign]) } == .preconditionFailed)
+    #expect(await code { _ = try await openSet([mine, foreign]) } == .preconditionFailed)
     // Nothing was left locked.
-    await (try Self.open([mine])).close()
+    await (try openSet([mine])).close()
   }
 
   @Test("a disk that can't be read doesn't keep the others from serving")
   func unreadable() async throws {
     let disks = [MemoryDisk(), MemoryDisk()]
-    await (try Self.open(disks)).close()
+    await (try openSet(disks)).close()
     disks[1].injectFaults { _ in StoreError(.internal, "input/output error") }
-    let set = try await Self.open(disks)
+    let set = try await openSet(disks)
     #expect(await set.takeProblems().map(\.path) == ["disk1"])
     try await set.store([1, 2], upload: 1)
     #expect(try await set.load(upload: 1) == [1, 2])
@@ -113,7 +80,7 @@ struct DiskSetTests {
   @Test("a disk whose writes fail gets no new chunks, and what it has is moved to the others")
   func draining() async throws {
     let disks = [MemoryDisk(), MemoryDisk()]
-    let set = try await Self.open(disks)
+    let set = try await openSet(disks)
     for upload in 1...20 as ClosedRange<UInt64> {
       try await set.store(pattern(9_000, seed: upload), upload: upload)
     }
@@ -149,7 +116,7 @@ struct DiskSetTests {
   @Test("a disk that hangs doesn't hold up the others")
   func hanging() async throws {
     let disks = [MemoryDisk(), MemoryDisk()]
-    let set = try await Self.open(disks)
+    let set = try await openSet(disks)
     let (gate, opening) = AsyncStream.makeStream(of: Void.self)
     disks[0].injectDelays { call in
       guard call.kind == .sync else { return }
