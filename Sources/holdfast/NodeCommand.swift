@@ -15,7 +15,7 @@ struct NodeCommand: AsyncParsableCommand {
     discussion: """
       The node registers with the Directory and is given chunks to store. Started again on the same \
       data directory it is the same node, wherever it listens then. It waits for a Directory that \
-      isn't there yet.
+      isn't there yet. 'holdfast store add-disk' adds a disk to a node that has some.
 
         holdfast node --data /var/lib/holdfast/node --directory 10.0.0.1:7400 \\
           --listen 10.0.0.2:7401 --zone rack-2

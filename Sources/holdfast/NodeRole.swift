@@ -18,13 +18,21 @@ struct NodeRole: ServerRole {
   ) async throws {
     let random = SystemRandomSource()
     let time = SystemTimeSource()
-    let members = try data.map { DiskSet.Member(path: $0, disk: try FileDisk(root: $0)) }
     store = try await DiskSet.open(
-      members, clock: StoreClock(time), drawNode: { NodeID(max(1, random.next())) },
+      data.map(Self.member), clock: StoreClock(time), drawNode: { NodeID(max(1, random.next())) },
       random: { random.next() })
     node = NodeServer(
       store: store, transport: transport, configuration: configuration, time: time,
       random: random, logger: logger, interceptors: Self.interceptors(logger, time))
+  }
+
+  /// A data directory; one of a disk that is broken is for the others to do without.
+  private static func member(_ path: String) -> DiskSet.Member {
+    do throws(StoreError) {
+      return DiskSet.Member(path: path, disk: try FileDisk(root: path))
+    } catch {
+      return DiskSet.Member(path: path, failure: error)
+    }
   }
 
   var listeningAddress: Address {

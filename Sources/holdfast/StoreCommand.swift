@@ -5,8 +5,9 @@ import StoreModel
 /// `holdfast store`.
 struct StoreCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "store", abstract: "Look into a node's data directory, without the node.",
-    subcommands: [StoreVerifyCommand.self, StoreDumpCommand.self])
+    commandName: "store",
+    abstract: "Look into a node's data directory, or add one, without the node.",
+    subcommands: [StoreVerifyCommand.self, StoreDumpCommand.self, StoreAddDiskCommand.self])
 }
 
 /// `holdfast store verify`.
