@@ -28,8 +28,8 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   /// Server: the most connections at once; more are closed when they come in.
   public var maxConnections = 10_000
   /// Server: bytes of messages, whole and begun, and of metadata that all connections together hold for their
-  /// handlers, and of what they hold for peers that don't take it. Beyond it connections are given up, with an error that says so: those of the host that holds the
-  /// most, the largest first.
+  /// handlers, and of what they hold for peers that don't take it. Beyond it connections are given up, with an
+  /// error that says so: those of the host that holds the most, the largest first.
   public var maxServerHeldBytes = 2 << 30
   /// How long a client waits for a connection, its preface included.
   public var connectTimeout: Duration = .seconds(5)
@@ -38,8 +38,8 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   public var keepaliveInterval: Duration = .seconds(10)
   /// Server: how long a peer may take nothing of what waits for it, neither reading from its socket nor
   /// granting credit, before the connection is given up: for that time at least, and for twice as long at
-  /// most; nil: for ever.
-  public var stallTimeout: Duration? = .seconds(30)
+  /// most; nil: for ever. Somebody who reads through a pager takes nothing for minutes, and may.
+  public var stallTimeout: Duration? = .seconds(300)
   /// How long a connection may be without calls before it is closed: for that time at least, and for
   /// twice as long at most. Either side does it by its own setting; nil: never.
   public var idleTimeout: Duration? = .seconds(1_800)

@@ -23,7 +23,7 @@ struct DiskSetListTests {
     return (found, unread)
   }
 
-  @Test("gives what the others have, and says which chunks are missing in it")
+  @Test("gives what the others have, and says which can't be opened")
   func unreadable() async throws {
     let disks = [MemoryDisk(), MemoryDisk()]
     let set = try await openSet(disks)
@@ -33,7 +33,7 @@ struct DiskSetListTests {
     let here = Self.uploads.filter { set.places(of: $0) == [0] }
     #expect(!here.isEmpty && here.count < 12)
     disks[0].injectFaults {
-      $0.kind == .read ? StoreError(.internal, "input/output error") : nil
+      $0.kind == .open ? StoreError(.internal, "input/output error") : nil
     }
     let (found, unread) = try await Self.list(set)
     #expect(found == Self.uploads.filter { !here.contains($0) })
@@ -44,7 +44,7 @@ struct DiskSetListTests {
     set.disks[0].store.countAsFailing()
     await set.drain()
     disks[0].injectFaults {
-      $0.kind == .read ? StoreError(.internal, "input/output error") : nil
+      $0.kind == .open ? StoreError(.internal, "input/output error") : nil
     }
     let complete = try await Self.list(set)
     #expect(complete.found == Array(Self.uploads))
