@@ -55,6 +55,11 @@ package final class MemoryDisk: Disk {
     state.withLock { $0.stopsAtCall = number }
   }
 
+  /// Whether the process has ended, as `stop` said.
+  package var isStopped: Bool {
+    state.withLock { $0.isStopped }
+  }
+
   /// Waits for `delay` before each call, as a slow or hanging disk makes one wait; nil ends that.
   package func injectDelays(_ delay: (@Sendable (Call) async -> Void)?) {
     state.withLock { $0.delay = delay }

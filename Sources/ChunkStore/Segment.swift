@@ -20,6 +20,11 @@ struct Segment: Sendable {
     var entries: [SegmentEntry]
     /// What records in doubt ended.
     var kills: [RecordKill]
+
+    /// Whether a segment may hold what counts if these records turn out not to be on disk.
+    func needs(_ number: UInt32) -> Bool {
+      kills.contains { $0.place.segment == number }
+    }
   }
 
   /// Its number.
@@ -111,19 +116,22 @@ struct Segment: Sendable {
   static func deadRanges(
     _ entries: [SegmentEntry], _ isDead: [Bool], next: UInt32?
   ) -> [Range<Int>] {
-    func offset(_ unit: UInt32) -> Int { Int(unit) * RecordPlace.unitBytes }
+    func offset(_ entry: SegmentEntry) -> Int { Int(entry.unit) * RecordPlace.unitBytes }
     var ranges: [Range<Int>] = []
-    for (place, entry) in entries.enumerated() where isDead[place] {
-      let following = place + 1 < entries.count ? entries[place + 1].unit : next
-      let end =
-        following.map(offset)
-        ?? offset(entry.unit) + RecordHeader.fixedBytes + Int(entry.length)
-      let joins = place > 0 && isDead[place - 1] ? ranges.last?.lowerBound : nil
-      let start = joins ?? DiskBuffer.roundUp(offset(entry.unit))
-      let whole = end / DiskBuffer.alignment * DiskBuffer.alignment
-      guard start < whole else { continue }
-      if joins != nil { ranges.removeLast() }
-      ranges.append(start..<whole)
+    var place = 0
+    while let first = isDead[place...].firstIndex(of: true) {
+      // As far as nothing counts: up to the next one that does.
+      let end = isDead[first...].firstIndex(of: false) ?? isDead.count
+      let last = entries[end - 1]
+      let limit =
+        end < entries.count
+        ? offset(entries[end])
+        : next.map { Int($0) * RecordPlace.unitBytes }
+          ?? offset(last) + RecordHeader.fixedBytes + Int(last.length)
+      let start = DiskBuffer.roundUp(offset(entries[first]))
+      let whole = limit / DiskBuffer.alignment * DiskBuffer.alignment
+      if start < whole { ranges.append(start..<whole) }
+      place = end
     }
     return ranges
   }

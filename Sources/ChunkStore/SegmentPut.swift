@@ -119,7 +119,7 @@ actor SegmentPut: ChunkPut {
     file = nil
     if let extent {
       self.extent = nil
-      store.endExtent(extent)
+      store.endLarge(chunk.id, extent)
     }
   }
 
@@ -175,6 +175,7 @@ actor SegmentPut: ChunkPut {
       RecordHeader.bytes(for: chunk, isAligned: true) + DiskBuffer.roundUp(Int(chunk.length))
     let place = try await store.extent(bytes: bytes, records: 1, use: .put)
     extent = place
+    store.beginLarge(chunk.id)
     file = store.writer(of: place.segment)
     return place
   }
@@ -206,6 +207,9 @@ extension SegmentStore {
     var header = header
     let (known, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
     if mends, isDeleted { throw StoreError.noChunk(id, isDeleted: true) }
+    if case .placed = body, shell.withLock({ $0.state.wasDeleted(sinceBeginning: id) }) {
+      throw StoreError(.internal, "chunk \(id) was deleted while it came in: store it again")
+    }
     if let known {
       if let stored = try await sound(id) {
         guard stored.blocks == header.blocks,
@@ -218,7 +222,18 @@ extension SegmentStore {
     return try await commit(Commit(header: header, body: body, use: .put)).get().record
   }
 
-  /// Ends an extent that a large chunk had, stored or not.
+  /// A large chunk has its place.
+  func beginLarge(_ id: ChunkID) {
+    shell.withLock { $0.state.beginLarge(id) }
+  }
+
+  /// Ends what a large chunk had, stored or not.
+  func endLarge(_ id: ChunkID, _ place: RecordPlace) {
+    shell.withLock { $0.state.endLarge(id) }
+    endExtent(place)
+  }
+
+  /// Ends an extent, used or not.
   func endExtent(_ place: RecordPlace) {
     shell.withLock { $0.state.endExtent(place) }
     upkeepBell.continuation.yield()

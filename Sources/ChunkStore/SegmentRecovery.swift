@@ -5,8 +5,9 @@ import StoreModel
 ///
 /// Of a sealed segment the checkpoint is read. One without a checkpoint, or with a damaged one, is read
 /// whole and every record verified: those that were never acknowledged are skipped, those that are
-/// damaged reported, and the segment is sealed with what was found. Nothing that is wrong in a segment
-/// stops it, and none that existed before is written to again.
+/// damaged reported, and the segment is sealed with what was found, or, where that could lose something,
+/// left to be emptied into others. Nothing that is wrong in a segment stops it, and no record is added to
+/// one that existed before.
 struct SegmentRecovery: Sendable {
   /// What is known of a segment before its entries are taken in.
   private enum Content: Sendable {
@@ -29,8 +30,16 @@ struct SegmentRecovery: Sendable {
   /// Segments that must be there from now on.
   private(set) var listed: Set<UInt32> = []
   private var contents: [UInt32: Content] = [:]
+  /// The list of segments as it was found.
+  private var known: SegmentList?
+  /// The segments' keys, as far as they have any and their headers are whole.
+  private var keys: [UInt32: UInt64] = [:]
+  /// How many records of which others a segment ended.
+  private var targets: [UInt32: [UInt32: Int]] = [:]
   /// Deletions of chunks, with the segments that tell of them, in the segments' order.
   private var deletions: [(segment: UInt32, kill: RecordKill)] = []
+  /// The highest record of each chunk that a deletion ended.
+  private var deletedUpTo: ChunkIndex
   /// Records that no longer count, by segment.
   private var killed: [UInt32: Set<UInt32>] = [:]
 
@@ -38,6 +47,7 @@ struct SegmentRecovery: Sendable {
     self.disk = disk
     self.directory = directory
     state = StoreState(limits: limits, index: ChunkIndex(hashSeed: hashSeed))
+    deletedUpTo = ChunkIndex(hashSeed: hashSeed)
   }
 
   /// Reads everything.
@@ -55,6 +65,9 @@ struct SegmentRecovery: Sendable {
     for number in numbers { await take(number) }
     for (number, kill) in deletions { state.rememberDeletion(kill, in: number) }
     deletions = []
+    // Where the list is damaged, those that are gone are still named by others.
+    let named = killed.keys.filter { $0 < StorePaths.maxSegment }.max() ?? 0
+    state.nextNumber = max(state.nextNumber, named + 1)
     for number in numbers { await seal(number) }
     try await dropEmpty(numbers)
     state.attention = Set(state.segments.keys)
@@ -188,13 +201,6 @@ struct SegmentRecovery: Sendable {
     return SegmentCheckpoint.kills(bytes, footer: footer)
   }
 
-  /// The list of segments as it was found.
-  private var known: SegmentList?
-  /// The segments' keys, as far as they have any and their headers are whole.
-  private var keys: [UInt32: UInt64] = [:]
-  /// How many records of which others a segment ended.
-  private var targets: [UInt32: [UInt32: Int]] = [:]
-
   /// A sealed segment's footer.
   static func footer(
     of file: any DiskFile, number: UInt32, fileBytes: Int
@@ -211,7 +217,10 @@ struct SegmentRecovery: Sendable {
 
   private mutating func noteKill(_ kill: RecordKill, of number: UInt32) {
     killed[kill.place.segment, default: []].insert(kill.place.unit)
-    if kill.deletedAt > 0 { deletions.append((number, kill)) }
+    guard kill.deletedAt > 0 else { return }
+    deletions.append((number, kill))
+    if let known = deletedUpTo[kill.id], known.place >= kill.place { return }
+    deletedUpTo.set(kill.id, ChunkIndex.Entry(place: kill.place, length: 0))
   }
 
   /// Takes in what counts of a segment.
@@ -268,6 +277,14 @@ struct SegmentRecovery: Sendable {
     let dead = killed[number] ?? []
     var live = 0
     for entry in entries where dead.isEmpty || !dead.contains(entry.unit) {
+      // What stands lower than a record that was deleted is older than the deletion, which may not have known
+      // of it, because it could not be read.
+      if deletedUpTo.count > 0, let deleted = deletedUpTo[entry.id]?.place,
+        RecordPlace(segment: number, unit: entry.unit) < deleted
+      {
+        state.ghosts[entry.id, default: []].append(RecordPlace(segment: number, unit: entry.unit))
+        continue
+      }
       let old = state.takeIn(
         entry.id,
         ChunkIndex.Entry(
@@ -304,16 +321,18 @@ struct SegmentRecovery: Sendable {
     state.segments[number]?.end = scan.recordsEnd
     state.segments[number]?.phase = .failed
     state.segments[number]?.isUnread = scan.isUnreadable
+    let isInDoubt = !scan.doubtful.isEmpty || !scan.doubtfulKills.isEmpty
+    if isInDoubt {
+      state.inDoubt.insert(number)
+      state.segments[number]?.doubt = Segment.Doubt(
+        entries: entries.filter { scan.doubtful.contains($0.unit) }, kills: scan.doubtfulKills)
+    }
     guard !scan.isUnreadable, !scan.isSealed else { return }
     do throws(StoreError) {
       let writer = try await disk.openForWriting(StorePaths.segment(number))
       state.segments[number]?.writer = writer
       state.segments[number]?.phase = .full
-      guard scan.doubtful.isEmpty, scan.doubtfulKills.isEmpty else {
-        state.segments[number]?.doubt = Segment.Doubt(
-          entries: entries.filter { scan.doubtful.contains($0.unit) }, kills: scan.doubtfulKills)
-        return
-      }
+      guard !isInDoubt else { return }
       let bytes = try await SegmentStore.writeCheckpoint(
         SegmentCheckpoint(entries: entries, kills: kills, writtenBytes: scan.writtenBytes),
         number: number, disk: directory.disk, recordsEnd: scan.recordsEnd, writer: writer)
@@ -341,7 +360,7 @@ struct SegmentRecovery: Sendable {
       return
     }
     do throws(StoreError) {
-      try await SegmentList(numbers: listed, next: state.nextNumber).write(on: disk)
+      try await writeList(empty)
     } catch {
       // A full disk: what stands there now is right but for segments that nothing was written to.
       guard error.code == .resourceExhausted else { throw error }
@@ -355,6 +374,22 @@ struct SegmentRecovery: Sendable {
       } catch {
         report(StorePaths.segment(number), "cannot be removed: \(error.message)")
       }
+    }
+  }
+
+  /// Writes down which segments are left; on a full disk with the room of those that nothing was written to.
+  private func writeList(_ empty: [UInt32]) async throws(StoreError) {
+    let list = SegmentList(numbers: listed, next: state.nextNumber)
+    do throws(StoreError) {
+      try await list.write(on: disk)
+    } catch {
+      guard error.code == .resourceExhausted, !empty.isEmpty else { throw error }
+      for number in empty {
+        let file = try await disk.openForWriting(StorePaths.segment(number))
+        try await file.truncate(to: SegmentHeader.bytes)
+        await file.close()
+      }
+      try await list.write(on: disk)
     }
   }
 

@@ -31,10 +31,11 @@ extension SegmentStore {
     await takeTurn(.upkeep)
     defer { endTurn(.upkeep) }
     let now = clock.wallSeconds
-    let chore = shell.withLock { shell in
-      shell.expireDeletions(now: now)
-      return shell.state.nextChore(isUrgent: isUrgent)
+    let (chore, isDue) = shell.withLock { shell in
+      let isDue = shell.tick(now: now)
+      return (shell.state.nextChore(isUrgent: isUrgent), isDue)
     }
+    if isDue { await keepReserve() }
     switch chore {
     case nil: return false
     case .settle(let number): await settle(number)
@@ -55,6 +56,13 @@ extension SegmentStore {
     guard let doubt = shell.withLock({ $0.state.segments[number]?.doubt }) else { return }
     do {
       for run in runs(of: doubt.entries) { _ = try await move(run, from: number) }
+      // One that can no longer be read may have been in memory alone: what it ended must not end for good.
+      let lost = shell.withLock { shell in
+        doubt.entries.first {
+          shell.state.index[$0.id]?.place == RecordPlace(segment: number, unit: $0.unit)
+        }
+      }
+      if let lost { throw StoreError.damaged(lost.id, "its record was in doubt") }
       // Those of its own records, too: only what is in doubt says that they ended.
       let kills = shell.withLock { shell in
         doubt.kills.filter { shell.state.segments[$0.place.segment] != nil }.map {
@@ -62,7 +70,11 @@ extension SegmentStore {
         }
       }
       try await write(kills)
-      shell.withLock { $0.state.segments[number]?.doubt = nil }
+      shell.withLock { shell in
+        shell.state.segments[number]?.doubt = nil
+        shell.state.inDoubt.remove(number)
+        shell.state.tryAll()
+      }
     } catch {
       giveUp(number, error, "records in doubt could not be written anew")
     }
@@ -74,11 +86,16 @@ extension SegmentStore {
       let content = try await content(of: number)
       var limiter = BandwidthLimit(bytesPerSecond: configuration.compactionBytesPerSecond)
       let runs = runs(of: content.entries)
+      // The first run whose room may still be to be given back.
+      var unpunched = 0
       for (place, run) in runs.enumerated() {
         try Task.checkCancellation()
         let bytes = try await move(run, from: number)
         let next = place + 1 < runs.count ? runs[place + 1].first?.unit : nil
-        await punchMoved(run, of: number, next: next)
+        if await punchMoved(Array(runs[unpunched...place].joined()), of: number, next: next) {
+          // The block in which two runs meet is free when both are.
+          unpunched = place
+        }
         guard !isUrgent else { continue }
         if let wake = limiter.spend(bytes, now: clock.nanoseconds) {
           try await clock.sleep(until: wake)
@@ -193,21 +210,27 @@ extension SegmentStore {
 
   /// Gives the room of records that were moved back before the others are, where that is what the others
   /// need: on a full disk.
-  private func punchMoved(_ run: [SegmentEntry], of number: UInt32, next: UInt32?) async {
+  ///
+  /// - Returns: whether it was.
+  private func punchMoved(
+    _ run: @autoclosure () -> [SegmentEntry], of number: UInt32, next: UInt32?
+  ) async -> Bool {
     let isFull = shell.withLock { shell in
       guard !shell.state.hasReserve, let segment = shell.state.segments[number],
-        segment.mayBePunched
+        segment.mayBePunched, !shell.state.isNeeded(number)
       else { return false }
+      let run = run()
       let isDead = run.map { entry in
         shell.state.index[entry.id]?.place != RecordPlace(segment: number, unit: entry.unit)
       }
       shell.state.segments[number]?.dead += Segment.deadRanges(run, isDead, next: next)
       return true
     }
-    guard isFull else { return }
+    guard isFull else { return false }
     await punch(number)
     // A segment that is full is cut behind its checkpoint, which gives some room, too.
     while let full = shell.withLock({ $0.state.segmentToSeal }) { await trySealing(full) }
+    return true
   }
 
   /// Writes small records anew, together; those that are damaged are left.

@@ -32,7 +32,7 @@ extension SegmentStore {
       shell.problems = recovery.problems
       shell.listed = recovery.listed
       shell.verifiedAt = await ScrubLog.read(on: disk).verifiedAt
-      shell.state.hasReserve = await hasReserve(on: disk, bytes: limits.reserveBytes)
+      shell.state.hasReserve = false
       let store = SegmentStore(
         disk: disk, lock: lock, clock: clock, configuration: configuration, keySeed: random(),
         shell: shell)
@@ -57,14 +57,4 @@ extension SegmentStore {
 
   private static let minSegmentBytes = 1 << 20
   private static let maxSegmentBytes = 512 << 20
-
-  /// Whether the reserve is there and as large as it should be; one that isn't is removed.
-  private static func hasReserve(on disk: any Disk, bytes: Int) async -> Bool {
-    guard let file = try? await disk.read(StorePaths.reserve, at: 0, length: 0) else {
-      return false
-    }
-    if file.fileBytes == bytes + reserveSlack { return true }
-    try? await disk.remove(StorePaths.reserve)
-    return false
-  }
 }

@@ -159,7 +159,7 @@ extension SegmentStore {
       defer { unpin(reader.header.place.segment) }
       try await reader.verifyAll()
       shell.withLock { $0.state.noteSound(id, at: reader.header.place) }
-    } catch let error as StoreError where error.code == .dataLoss || error.code == .notFound {
+    } catch let error as StoreError where [.dataLoss, .notFound, .deleted].contains(error.code) {
       return
     }
   }

@@ -136,25 +136,23 @@ extension SegmentStore {
 
   /// Makes the reserve a segment, for deletions and compaction alone.
   private func takeReserve(_ number: UInt32) async throws(StoreError) {
-    shell.withLock { $0.state.hasReserve = false }
     let path = StorePaths.segment(number)
-    try await disk.rename(StorePaths.reserve, to: path)
     do throws(StoreError) {
+      try await disk.rename(StorePaths.reserve, to: path)
       try await disk.sync(directory: "")
       let writer = try await disk.openForWriting(path)
-      let bytes = shell.withLock { $0.state.limits.reserveBytes }
       // The list of segments takes room, too.
+      let size = try await writer.read(at: 0, length: 0).fileBytes
+      let bytes = size - SegmentStore.reserveSlack
       try await writer.truncate(to: bytes)
       try await begin(number, writer: writer, capacity: bytes, reserved: bytes, isReserve: true)
+      shell.withLock { $0.state.hasReserve = false }
     } catch {
       // So that the room isn't another's before it is the reserve again.
-      if (try? await disk.rename(path, to: StorePaths.reserve)) != nil,
-        let file = try? await disk.openForWriting(StorePaths.reserve)
-      {
-        let bytes = shell.withLock { $0.state.limits.reserveBytes }
-        try? await file.reserve(bytes + SegmentStore.reserveSlack)
-        await file.close()
-        shell.withLock { $0.state.hasReserve = true }
+      try? await disk.rename(path, to: StorePaths.reserve)
+      let size = shell.withLock { $0.state.limits.reserveBytes } + SegmentStore.reserveSlack
+      if (try? await SegmentStore.makeReserve(on: disk, bytes: size)) == nil {
+        shell.withLock { $0.state.hasReserve = false }
       }
       throw error
     }
@@ -293,19 +291,30 @@ extension SegmentStore {
   /// Gives the room of a segment's dead records back, unless somebody reads from it.
   func punch(_ number: UInt32) async {
     let dead = shell.withLock { shell -> [Range<Int>] in
-      guard let segment = shell.state.segments[number], segment.mayBePunched else { return [] }
+      guard let segment = shell.state.segments[number], segment.mayBePunched,
+        !shell.state.isNeeded(number)
+      else { return [] }
       shell.state.segments[number]?.dead = []
       return segment.dead
     }
     guard !dead.isEmpty else { return }
+    var done = 0
     do throws(StoreError) {
       let file = try await disk.openForWriting(StorePaths.segment(number))
-      for range in dead { try await file.punch(range) }
+      for range in dead {
+        try await file.punch(range)
+        done += 1
+      }
       let left = try await file.read(at: 0, length: 0).diskBytes
       shell.withLock { $0.state.segments[number]?.diskBytes = left }
       await file.close()
     } catch {
       report(StorePaths.segment(number), "room in it could not be given back: \(error.message)")
+      shell.withLock { [done] shell in
+        shell.state.segments[number]?.dead += dead[done...]
+        // Not at once.
+        shell.state.attention.remove(number)
+      }
     }
   }
 
@@ -313,7 +322,8 @@ extension SegmentStore {
   func removeSegment(_ number: UInt32) async throws(StoreError) {
     let isLeaving = shell.withLock { shell in
       guard let segment = shell.state.segments[number], segment.pins == 0,
-        segment.liveBytes == 0, segment.extents == 0, !segment.isUnread
+        segment.liveBytes == 0, segment.extents == 0, !segment.isUnread,
+        !shell.state.isNeeded(number)
       else { return false }
       shell.state.segments[number]?.isLeaving = true
       return true
@@ -328,6 +338,7 @@ extension SegmentStore {
         let file = try await disk.openForWriting(StorePaths.segment(number))
         try await file.truncate(to: SegmentHeader.bytes)
         await file.close()
+        shell.withLock { $0.state.emptied(number) }
         try await changeList { $0.remove(number) }
       }
       try await disk.remove(StorePaths.segment(number))
@@ -343,14 +354,14 @@ extension SegmentStore {
     }
   }
 
-  /// Sets room for one segment aside, if there is enough.
+  /// Sets room for a small segment aside, if there is enough.
   func keepReserve() async {
     let (isNeeded, bytes) = shell.withLock {
       (!$0.state.hasReserve && !$0.isClosed, $0.state.limits.reserveBytes)
     }
     guard isNeeded else { return }
     do throws(StoreError) {
-      try await SegmentStore.makeReserve(on: disk, bytes: bytes)
+      try await SegmentStore.makeReserve(on: disk, bytes: bytes + SegmentStore.reserveSlack)
       shell.withLock { $0.state.hasReserve = true }
     } catch {
       // A full disk has none; it is made when there is room again.
@@ -360,11 +371,24 @@ extension SegmentStore {
     }
   }
 
-  /// Makes the reserve.
+  /// Makes the reserve, or makes one that is there as large as it should be.
   static func makeReserve(on disk: any Disk, bytes: Int) async throws(StoreError) {
-    let file = try await disk.create(
-      StorePaths.reserve, reserving: bytes + reserveSlack, direct: false)
-    await file.close()
+    do throws(StoreError) {
+      let file = try await disk.openForWriting(StorePaths.reserve)
+      let size = try await file.read(at: 0, length: 0).fileBytes
+      try await file.truncate(to: min(bytes, size))
+      do throws(StoreError) {
+        try await file.reserve(bytes)
+      } catch {
+        // Most of it will do.
+        guard error.code == .resourceExhausted, size >= bytes / 2 else { throw error }
+      }
+      await file.close()
+    } catch {
+      guard error.code == .notFound else { throw error }
+      let file = try await disk.create(StorePaths.reserve, reserving: bytes, direct: false)
+      await file.close()
+    }
     try await disk.sync(directory: "")
   }
 }

@@ -66,8 +66,8 @@ package final class SegmentStore: ChunkStore {
     var verifiedAt: [UInt32: Int64] = [:]
     /// What listed segments are durable.
     var listed: Set<UInt32> = []
-    /// When to look for deletions that need no longer be remembered, in seconds since 1970.
-    var nextExpiry: Int64 = .min
+    /// When to look again at what only time changes, in seconds since 1970.
+    var nextTick: Int64 = .min
     var isClosed = false
     /// Writes, syncs and new segments that failed, other than for lack of room.
     var failures = WriteFailures()
@@ -91,6 +91,8 @@ package final class SegmentStore: ChunkStore {
 
   /// Bytes of the small records that one commit takes.
   static let maxBatchBytes = 1 << 20
+  /// How often a deletion has room made for it before it gives up.
+  static let maxRounds = 100
   /// Segments that are kept open for reading.
   static let maxOpenReaders = 256
   /// Problems that are kept until somebody asks.
@@ -154,13 +156,17 @@ package final class SegmentStore: ChunkStore {
   }
 
   package func delete(_ id: ChunkID) async throws {
+    var rounds = 0
     while true {
       do throws(StoreError) {
         try await end(id)
         break
       } catch {
         // Even a deletion takes room at first: make some.
-        guard error.code == .resourceExhausted, await upkeep(isUrgent: true) else { throw error }
+        rounds += 1
+        guard error.code == .resourceExhausted, rounds < SegmentStore.maxRounds,
+          await upkeep(isUrgent: true)
+        else { throw error }
       }
       try Task.checkCancellation()
     }
@@ -316,11 +322,16 @@ extension SegmentStore.Shell {
     problems.append(ChunkStoreProblem(path: path, message: message))
   }
 
-  /// Forgets deletions that are old enough; looks for some once a minute, for there may be many segments.
-  mutating func expireDeletions(now: Int64) {
-    guard now >= nextExpiry || now < nextExpiry - 60 else { return }
-    nextExpiry = now + 60
+  /// Once a minute, for there may be many segments: forgets deletions that are old enough, and has all be
+  /// tried again that failed.
+  ///
+  /// - Returns: whether a minute was over.
+  mutating func tick(now: Int64) -> Bool {
+    guard now >= nextTick || now < nextTick - 60 else { return false }
+    nextTick = now + 60
     state.expireDeletions(now: now)
+    state.tryAll()
+    return true
   }
 
   /// Takes a turn when it is free.

@@ -106,11 +106,13 @@ package struct StoreCheck: Sendable {
     let footer = try await SegmentRecovery.footer(
       of: file, number: number, fileBytes: head.fileBytes)
     var entries: [SegmentEntry] = []
+    var listed: Set<UInt32>?
     if let footer {
       let lists = try await SegmentDump.checkpoint(of: file, footer: footer)
       if !lists.areWhole { report(number, "its checkpoint is damaged") }
       kills.formUnion(lists.kills.map(\.place))
       entries = lists.entries
+      if lists.areWhole { listed = Set(entries.map(\.unit)) }
     }
     var scanner = SegmentScanner(
       file: file, number: number, key: key,
@@ -122,7 +124,14 @@ package struct StoreCheck: Sendable {
       guard case .record(let header, let badBlocks) = finding else { continue }
       durable = max(durable, header.durableBatch)
       found.insert(header.place.unit)
-      if badBlocks.isEmpty { take(header, isDamaged: false) } else { bad.append(header) }
+      if let listed, !listed.contains(header.place.unit) {
+        // Of a sealed segment only what its checkpoint names counts.
+        if header.kind == .chunk { deadRecords += 1 }
+      } else if badBlocks.isEmpty {
+        take(header, isDamaged: false)
+      } else {
+        bad.append(header)
+      }
     }
     if let failure = scanner.failure {
       report(number, "a part of it can't be read: \(failure.message)")

@@ -6,7 +6,7 @@ enum StorePaths {
   static let lock = "lock"
   /// The directory of the segments.
   static let segments = "segments"
-  /// Room for one segment, set aside for deleting and compacting on a full disk.
+  /// Room for a small segment, set aside for deleting and compacting on a full disk.
   static let reserve = "reserve"
   /// Which disks the node has.
   static let disks = "disks"

@@ -31,7 +31,9 @@ extension StoreState {
         idle.append(number)
         continue
       }
-      let isSmall = isCandidate(segment) && segment.diskBytes < limits.segmentBytes / 8
+      let isSmall =
+        isCandidate(segment)
+        && segment.diskBytes < min(limits.segmentBytes, limits.reserveBytes) / 8
       if isSmall { small.append(segment) }
       guard let found = chore(for: segment, isUrgent: isUrgent) else {
         if !isSmall { idle.append(number) }
@@ -61,7 +63,9 @@ extension StoreState {
   ) -> (chore: Chore, rank: Int, gain: Int)? {
     if isInDoubt(segment) { return (.settle(segment.number), 0, 0) }
     if isToSeal(segment) { return (.seal(segment.number), 1, 0) }
-    if segment.mayBePunched, !segment.dead.isEmpty { return (.punch(segment.number), 2, 0) }
+    if segment.mayBePunched, !segment.dead.isEmpty, !isNeeded(segment.number) {
+      return (.punch(segment.number), 2, 0)
+    }
     guard isCandidate(segment) else { return nil }
     if segment.phase == .failed { return (.compact(segment.number), 3, 0) }
     let gain = gain(of: segment, isUrgent: isUrgent)
@@ -77,6 +81,24 @@ extension StoreState {
     segment.doubt != nil && segment.stuckAt != segment.liveBytes
   }
 
+  /// Whether records that count less than others in doubt may yet be needed of a segment.
+  func isNeeded(_ number: UInt32) -> Bool {
+    inDoubt.contains { other in
+      guard let doubt = segments[other]?.doubt else { return false }
+      return other == number || doubt.needs(number)
+        || !ghosts.isEmpty
+          && doubt.entries.contains { entry in
+            ghosts[entry.id]?.contains { $0.segment == number } ?? false
+          }
+    }
+  }
+
+  /// Looks at all segments anew, also at those with which something failed.
+  mutating func tryAll() {
+    for number in segments.keys { segments[number]?.stuckAt = nil }
+    attention.formUnion(segments.keys)
+  }
+
   /// A segment with records in doubt.
   var segmentInDoubt: UInt32? {
     attention.filter { segments[$0].map { isInDoubt($0) } ?? false }.min()
@@ -86,21 +108,33 @@ extension StoreState {
   private func isCandidate(_ segment: Segment) -> Bool {
     (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
       && !segment.isLeaving && !segment.isUnread && segment.stuckAt != segment.liveBytes
-      && (segment.pins == 0 || keptBytes(of: segment) > 0)
+      && (segment.pins == 0 || keptBytes(of: segment) > 0) && !isNeeded(segment.number)
   }
 
-  /// Bytes that compacting a segment gives; 0 when that isn't worth it: a quarter of its records must be dead,
-  /// or it must take twice the room that they need. On a full disk less will do.
+  /// What compacting a segment is worth, to be compared; 0 when it isn't: a quarter of its records must be
+  /// dead, or it must take twice the room that they need.
   private func gain(of segment: Segment, isUrgent: Bool) -> Int {
     let kept = keptBytes(of: segment)
-    guard kept > 0 else { return max(segment.diskBytes, 1) }
+    guard kept > 0 else { return Int.max / 2 }
+    if isUrgent || !hasReserve { return gainOnFullDisk(of: segment, kept: kept, isUrgent) }
     // Room that was given back already is none to be had.
     let dead = min(segment.writtenBytes, segment.diskBytes) - kept
-    if isUrgent { return dead >= StoreState.leastGain ? dead : 0 }
-    let (share, least) = hasReserve ? (4, minGain) : (16, StoreState.leastGain)
-    if dead >= segment.writtenBytes / share, dead >= least { return dead }
+    if dead >= segment.writtenBytes / 4, dead >= minGain { return dead }
     let sparse = segment.diskBytes - segment.packedBytes
     return segment.diskBytes / 2 >= segment.packedBytes && sparse >= minGain ? sparse : 0
+  }
+
+  /// On a full disk less will do, and any room when somebody waits for it; what needs the least copying for
+  /// what it gives comes first.
+  private func gainOnFullDisk(of segment: Segment, kept: Int, _ isUrgent: Bool) -> Int {
+    // What stands between runs of moved records included, or the same would be done for ever.
+    let packed =
+      2 * SegmentHeader.bytes + kept + kept / 8
+      + SegmentCheckpoint.bytes(entries: 0, kills: segment.items)
+    let dead = min(segment.writtenBytes, segment.diskBytes) - kept
+    let room = max(dead, segment.diskBytes - packed)
+    guard room >= StoreState.leastGain, isUrgent || room >= segment.diskBytes / 16 else { return 0 }
+    return room * 1_024 / (kept + StoreState.leastGain) + 1
   }
 
   /// Bytes of a segment that have to be written anew to be rid of it: its chunks, and what it says of
@@ -146,6 +180,15 @@ extension StoreState {
     attention.insert(number)
   }
 
+  /// Nothing stands in a segment any more, not even its checkpoint.
+  mutating func emptied(_ number: UInt32) {
+    segments[number]?.phase = .failed
+    segments[number]?.entries = []
+    segments[number]?.kills = []
+    segments[number]?.killTargets = [:]
+    segments[number]?.dead = []
+  }
+
   /// Somebody reads from a segment no longer.
   ///
   /// - Returns: whether there may be something to do for it now.
@@ -158,7 +201,7 @@ extension StoreState {
   }
 
   /// Emptying a segment, or settling what is in doubt in it, failed: it is tried again when its chunks have
-  /// changed, or there is more room.
+  /// changed, when another segment is gone, and after a while.
   mutating func giveUp(_ number: UInt32) {
     guard let segment = segments[number] else { return }
     segments[number]?.stuckAt = segment.liveBytes
@@ -168,7 +211,7 @@ extension StoreState {
   mutating func forget(_ number: UInt32) {
     if let segment = segments[number], segment.deletions.count > 0 { forgetDeletions(in: number) }
     segments[number] = nil
-    for other in segments.keys { segments[other]?.stuckAt = nil }
-    attention.formUnion(segments.keys)
+    inDoubt.remove(number)
+    tryAll()
   }
 }

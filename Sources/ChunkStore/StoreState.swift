@@ -59,6 +59,11 @@ struct StoreState: Sendable {
   }
   /// Segments in which something changed since there was nothing to do for them.
   var attention: Set<UInt32> = []
+  /// Segments with records in doubt: hardly ever any.
+  var inDoubt: Set<UInt32> = []
+  /// Large chunks whose records have their places already and are still to be committed, and which of
+  /// them were deleted meanwhile.
+  private var pending: [ChunkID: (count: Int, isDeleted: Bool)] = [:]
   /// The number of the last commit that began.
   private(set) var batch: UInt64 = 0
   /// The number of the last commit that ended.
@@ -145,6 +150,26 @@ struct StoreState: Sendable {
     self.active = nil
   }
 
+  // MARK: Large chunks under way
+
+  /// A large chunk's record has its place from now on.
+  mutating func beginLarge(_ id: ChunkID) {
+    pending[id, default: (0, false)].count += 1
+  }
+
+  /// It has been committed, or given up.
+  mutating func endLarge(_ id: ChunkID) {
+    guard let known = pending[id] else { return }
+    if known.count == 1 { pending[id] = nil } else { pending[id]?.count -= 1 }
+  }
+
+  /// Whether a chunk was deleted since a record that is on its way got its place. Such a record's place may
+  /// be lower than the deleted one's, and what stands lower than a deleted record is deleted, too: the chunk must
+  /// be stored anew.
+  func wasDeleted(sinceBeginning id: ChunkID) -> Bool {
+    pending[id]?.isDeleted ?? false
+  }
+
   // MARK: Commits
 
   /// Begins a commit.
@@ -182,6 +207,9 @@ struct StoreState: Sendable {
         release(old)
         index.remove(id)
         damaged.remove(id)
+      }
+      if header.kill.map({ $0.deletedAt > 0 }) ?? false, pending[id] != nil {
+        pending[id]?.isDeleted = true
       }
     }
     if let kill = header.kill {
@@ -233,6 +261,8 @@ struct StoreState: Sendable {
     entry.isDamaged = false
     index.set(id, entry)
     damaged.remove(id)
+    segments[place.segment]?.stuckAt = nil
+    attention.insert(place.segment)
   }
 
   private mutating func forgetGhost(_ kill: RecordKill) {
@@ -285,6 +315,7 @@ struct StoreState: Sendable {
     guard deleted.count > 0, let old = deleted[id] else { return }
     deleted.remove(id)
     segments[old.place.segment]?.deletions.count -= 1
+    attention.insert(old.place.segment)
   }
 
   /// Forgets the deletions that are remembered because of a segment.

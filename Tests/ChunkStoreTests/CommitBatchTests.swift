@@ -1,3 +1,4 @@
+import SeededExecution
 import StoreModel
 import Testing
 
@@ -71,10 +72,50 @@ struct CommitBatchTests {
     #expect(
       Segment.deadRanges(entries, [true, false, true, false], next: nil)
         == [4_096..<8_192, 16_384..<36_864])
+    // Two in one block behind one that counts.
+    let packed = [entry(4_096, 3_000), entry(8_192, 3_000), entry(12_288, 500), entry(12_992, 500)]
+    #expect(
+      Segment.deadRanges(packed, [true, false, true, true], next: 20_480 / 64)
+        == [4_096..<8_192, 12_288..<20_480])
     #expect(
       Segment.deadRanges(entries, [false, true, false, true], next: nil) == [
         8_192..<12_288, 36_864..<45_056,
       ])
     #expect(Segment.deadRanges(entries, [false, false, false, false], next: nil).isEmpty)
+  }
+
+  @Test("dead ranges hold all whole blocks between records that count, and no byte of one of these")
+  func anyDeadRanges() {
+    var generator = SeededGenerator(seed: 1)
+    for _ in 0..<2_000 {
+      var entries: [SegmentEntry] = []
+      var isDead: [Bool] = []
+      var offset = 4_096 + 64 * generator.next(below: 100)
+      for _ in 0..<1 + generator.next(below: 20) {
+        let length = [1, 500, 3_000, 9_000, 70_000][generator.next(below: 5)]
+        entries.append(
+          SegmentEntry(
+            id: ChunkID(group: 1, upload: UInt64(offset), index: 0), unit: UInt32(offset / 64),
+            length: UInt32(length)))
+        isDead.append(generator.next(below: 3) > 0)
+        offset += RecordPlace.roundUp(RecordHeader.fixedBytes + 40 + length)
+      }
+      let ranges = Segment.deadRanges(entries, isDead, next: UInt32(offset / 64))
+      let ends = entries.dropFirst().map { Int($0.unit) * 64 } + [offset]
+      var free: Set<Int> = []
+      for range in ranges { free.formUnion(range.lowerBound / 4_096..<range.upperBound / 4_096) }
+      #expect(free.count * 4_096 == ranges.reduce(0) { $0 + $1.count })
+      for (place, entry) in entries.enumerated() {
+        let start = Int(entry.unit) * 64
+        let blocks = start / 4_096...(ends[place] - 1) / 4_096
+        if !isDead[place] { #expect(free.isDisjoint(with: blocks)) }
+        // A dead one's own whole blocks are free.
+        let own =
+          DiskBuffer.roundUp(start)
+          / 4_096..<max(
+            ends[place] / 4_096, DiskBuffer.roundUp(start) / 4_096)
+        if isDead[place] { #expect(free.isSuperset(of: own)) }
+      }
+    }
   }
 }

@@ -64,7 +64,7 @@ struct CrashRun: Sendable, CustomStringConvertible {
     var generator = SeededGenerator(seed: seed ^ 0x5EED)
     let isSmallDisk = generator.next(below: 4) == 0
     let disk = MemoryDisk(capacityBytes: isSmallDisk ? 700 << 10 : 64 << 20)
-    let model = CrashModel(rot: fault == .rot)
+    let model = CrashModel(disk: disk, rot: fault == .rot)
     arm(disk)
     if let store = try? await open(disk) { await work(on: store, model: model, part: 0) }
     let calls = disk.calls
@@ -129,7 +129,10 @@ struct CrashRun: Sendable, CustomStringConvertible {
   }
 
   private func open(_ disk: MemoryDisk) async throws -> SegmentStore {
-    try await openStore(disk, segmentBytes: CrashRun.segmentBytes)
+    // A reserve that is much smaller than a segment, or as large.
+    try await openStore(
+      disk, segmentBytes: CrashRun.segmentBytes,
+      maxReserveBytes: seed % 2 == 0 ? 32 << 10 : CrashRun.segmentBytes)
   }
 
   // MARK: Workload
@@ -257,12 +260,16 @@ final class CrashModel: Sendable {
     var damaged: Set<UInt64> = []
   }
 
+  private let disk: MemoryDisk
   private let state: Mutex<State>
 
   /// Nothing was stored yet.
   ///
-  /// - Parameter rot: whether one chunk may be damaged.
-  init(rot: Bool) {
+  /// - Parameters:
+  ///   - disk: where the store is.
+  ///   - rot: whether one chunk may be damaged.
+  init(disk: MemoryDisk, rot: Bool) {
+    self.disk = disk
     state = Mutex(State(rotten: rot ? 1 : 0, mayForget: rot))
   }
 
@@ -331,8 +338,8 @@ final class CrashModel: Sendable {
       checkAbsence(upload, error)
       observe(upload, nil, isFinal: isFinal)
     } catch let error as StoreError where error.code == .dataLoss {
-      // Until the store opens anew, a read may have failed because the disk was gone.
-      if !isFinal, error.message.contains("can't be read") { return }
+      // Nothing can be read any more of a disk that is gone.
+      if disk.isStopped { return }
       spoil(upload, "is damaged: \(error)")
     } catch {
       // The disk is down.

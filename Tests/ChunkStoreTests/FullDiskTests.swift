@@ -6,37 +6,41 @@ import Testing
 
 @Suite("Chunk store on a full disk")
 struct FullDiskTests {
-  /// Opens a store whose reserve is a quarter of a segment.
+  /// Opens a store whose reserve is half of a segment.
   private static func open(_ disk: any Disk) async throws -> SegmentStore {
-    var configuration = SegmentStore.Configuration()
-    configuration.segmentBytes = 1 << 20
-    configuration.maxReserveBytes = 256 << 10
-    return try await SegmentStore.open(
-      on: disk, clock: StillClock(), configuration: configuration, drawNode: { testNode },
-      random: { 77 })
+    try await openStore(disk, segmentBytes: 1 << 20, maxReserveBytes: 512 << 10)
   }
 
-  /// Stores chunks until the disk is full.
-  private static func fill(_ store: SegmentStore, length: Int) async throws -> [UInt64] {
-    var stored: [UInt64] = []
-    while true {
-      let upload = UInt64(stored.count + 1)
-      let outcome = await code {
-        try await store.store(pattern(length, seed: upload), upload: upload)
+  /// Stores chunks until the disk is full: by one writer, or by many, whose records are packed.
+  private static func fill(
+    _ store: SegmentStore, length: Int, writers: Int = 1
+  ) async throws -> [UInt64] {
+    try await withThrowingTaskGroup(of: [UInt64].self) { group in
+      for writer in 1...writers {
+        group.addTask {
+          var stored: [UInt64] = []
+          while true {
+            let upload = UInt64(writer * 10_000 + stored.count)
+            let outcome = await code {
+              try await store.store(pattern(length, seed: upload), upload: upload)
+            }
+            if outcome == .resourceExhausted { return stored }
+            try #require(outcome == nil)
+            stored.append(upload)
+          }
+        }
       }
-      if outcome == .resourceExhausted { return stored }
-      try #require(outcome == nil)
-      stored.append(upload)
+      return try await group.reduce(into: []) { $0 += $1 }.sorted()
     }
   }
 
   @Test(
     "a disk that is full of chunks, with a reserve much smaller than a segment, is emptied and used again",
-    arguments: [3_000, 9_000, 90_000])
-  func smallReserve(length: Int) async throws {
+    arguments: [3_000, 9_000, 90_000], [1, 16])
+  func smallReserve(length: Int, writers: Int) async throws {
     let disk = MemoryDisk(capacityBytes: 12 << 20)
     let store = try await Self.open(disk)
-    let stored = try await Self.fill(store, length: length)
+    let stored = try await Self.fill(store, length: length, writers: writers)
     try #require(stored.count * length > 6 << 20)
     // Another program takes what was left.
     disk.capacityBytes -= Int(try await disk.space().freeBytes)
@@ -112,6 +116,8 @@ struct FullDiskTests {
     }
     disk.injectFaults(nil)
     #expect(refused > 0)
+    #expect(disk.contents(of: StorePaths.reserve) != nil)
+    #expect(store.shell.withLock { $0.state.hasReserve })
     for upload in stored.prefix(20) {
       let outcome = await code {
         try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
@@ -119,6 +125,13 @@ struct FullDiskTests {
       #expect(outcome == nil || outcome == .deleted)
     }
     #expect(store.leftovers().isEmpty)
+  }
+
+  /// Counts what has ended.
+  private final class Count: Sendable {
+    private let value = Mutex(0)
+    var now: Int { value.withLock { $0 } }
+    func up() { value.withLock { $0 += 1 } }
   }
 
   @Test("a deletion that waits for room ends when it is cancelled")
@@ -130,15 +143,35 @@ struct FullDiskTests {
       [.create, .reserve, .rename].contains(call.kind)
         ? StoreError(.resourceExhausted, "no space left") : nil
     }
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask {
-        for upload in stored where !Task.isCancelled {
-          try? await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+    // Who needs room waits for whoever makes some.
+    await store.takeTurn(.upkeep)
+    let ended = Count()
+    await withTaskGroup(of: StoreError.Code?.self) { group in
+      for upload in stored {
+        group.addTask {
+          let outcome = await code {
+            try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+          }
+          ended.up()
+          return outcome
         }
       }
+      while ended.now < stored.count,
+        store.shell.withLock({ $0.turns[.upkeep]?.isEmpty ?? true })
+      {
+        await Task.yield()
+      }
+      #expect(ended.now < stored.count, "nobody had to wait")
       group.cancelAll()
+      store.endTurn(.upkeep)
+      await group.waitForAll()
     }
     #expect(store.leftovers().isEmpty)
+    disk.injectFaults(nil)
+    for upload in stored where store.place(upload: upload) != nil {
+      try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+    }
+    #expect(try await store.statistics().chunks == 0)
   }
 
   @Test("a segment's number is never given twice, not even after a restart without it")

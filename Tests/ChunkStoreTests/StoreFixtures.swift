@@ -2,6 +2,7 @@ import Checksum
 import NIOCore
 import StoreModel
 import Synchronization
+import Testing
 
 @testable import ChunkStore
 
@@ -21,11 +22,12 @@ struct StillClock: ChunkStoreClock {
 
 /// Opens a store on a disk, with small segments.
 func openStore(
-  _ disk: any Disk, segmentBytes: Int = 4 << 20, clock: any ChunkStoreClock = StillClock(),
-  node: NodeID = testNode
+  _ disk: any Disk, segmentBytes: Int = 4 << 20, maxReserveBytes: Int = 64 << 20,
+  clock: any ChunkStoreClock = StillClock(), node: NodeID = testNode
 ) async throws -> SegmentStore {
   var configuration = SegmentStore.Configuration()
   configuration.segmentBytes = segmentBytes
+  configuration.maxReserveBytes = maxReserveBytes
   // Little at a time, so that much can happen between two moves.
   configuration.compactionRunBytes = 8 << 10
   var random = UInt64(1)
@@ -98,9 +100,17 @@ extension SegmentStore {
     return left
   }
 
-  /// Does upkeep until there is none.
+  /// Does upkeep until there is none, and sees that none was overlooked.
   func upkeepAll() async {
     while await upkeep() {}
+    let overlooked = shell.withLock { shell -> StoreState.Chore? in
+      var state = shell.state
+      state.attention = Set(state.segments.keys)
+      // Punching is passed over where it failed.
+      guard let chore = state.nextChore(), case .punch = chore else { return state.nextChore() }
+      return nil
+    }
+    #expect(overlooked == nil, "upkeep that nobody did")
   }
 
   /// Where a chunk's record stands.

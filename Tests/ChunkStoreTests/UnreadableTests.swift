@@ -168,7 +168,6 @@ struct UnreadableTests {
     let keeper = try #require(first.place(upload: 5))
     await first.close()
     let second = try await openStore(disk)
-    await second.compact(old.segment + 100)
     disk.corrupt(StorePaths.segment(1)) {
       $0[old.offset + 5_000] ^= 1
       $0[keeper.offset + 5_000] ^= 1
