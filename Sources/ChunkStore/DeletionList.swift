@@ -10,14 +10,14 @@ import StoreModel
 /// ```
 ///
 /// A line names the disk; the chunk's group, upload and index; the segment and the unit of a record that
-/// no longer counts; and when it was deleted, in seconds since 1970. As a place is never given twice, a
+/// no longer counts; and when the chunk was deleted, in seconds since 1970, or 0 where another disk has it. As a place is never given twice, a
 /// line that should have gone does no harm.
 struct DeletionList: Sendable, Hashable {
   /// A record that no longer counts.
   struct Entry: Sendable, Hashable {
     /// The number of the disk that it stands on.
     var disk: UInt64
-    /// The chunk, where it stands, and when it was deleted.
+    /// The chunk, where it stands, and when the chunk was deleted, if it was.
     var kill: RecordKill
   }
 

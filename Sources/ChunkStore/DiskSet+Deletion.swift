@@ -1,7 +1,7 @@
 package import StoreModel
 import Synchronization
 
-/// Deleting, also where a disk that has the chunk can't be written to.
+/// Deleting, also where a disk that has the chunk, or may have a part of it, can't be written to.
 ///
 /// Such a disk can't say that its record ended; if nobody did, the chunk would come back with the next
 /// start, or could not be deleted while the disk fails. So the other disks keep it in their `deletions`
@@ -22,21 +22,37 @@ extension DiskSet {
       }
       let stores = failed.map(\.store)
       for (store, error) in failed {
-        try await deleteElsewhere(id, of: store, failed: stores, because: error)
+        guard disks.count > 1 else { throw error }
+        // The record must stay where it is meanwhile.
+        await store.takeTurn(.chunk(id))
+        defer { store.endTurn(.chunk(id)) }
+        let kills = store.kills(ofAllRecordsOf: id, deletedAt: max(clock.wallSeconds, 1))
+        try await keepElsewhere(kills, of: store, failed: stores, because: error)
       }
+      try await endLeftovers(of: id, besides: nil)
     }
   }
 
-  /// Has other disks keep that a chunk of this one was deleted.
+  /// Ends what writes that failed may have left of a chunk on other disks than the one that it is put to.
+  /// Called in the chunk's turn, before anything else of it is acknowledged: after a crash it may be there.
+  func endLeftovers(of id: ChunkID, besides target: SegmentStore?) async throws {
+    for disk in disks where disk.store !== target {
+      let kills = disk.store.shell.withLock { $0.state.ghostKills(of: id) }
+      guard !kills.isEmpty, await disk.store.end(kills).count < kills.count else { continue }
+      try await keepElsewhere(
+        kills, of: disk.store, failed: [disk.store],
+        because: StoreError(
+          .internal, "chunk \(id) may stand on '\(disk.path)', which can't be written to"))
+    }
+  }
+
+  /// Has other disks keep that records of this one no longer count.
   ///
-  /// - Throws: `failure` when none does: the chunk stays, as far as known.
-  private func deleteElsewhere(
-    _ id: ChunkID, of store: SegmentStore, failed: [SegmentStore], because failure: any Error
+  /// - Throws: `failure` when none does: they stay, as far as known.
+  private func keepElsewhere(
+    _ kills: [RecordKill], of store: SegmentStore, failed: [SegmentStore],
+    because failure: any Error
   ) async throws {
-    // The record must stay where it is meanwhile.
-    await store.takeTurn(.chunk(id))
-    defer { store.endTurn(.chunk(id)) }
-    let kills = store.kills(ofAllRecordsOf: id, deletedAt: max(clock.wallSeconds, 1))
     let entries = kills.map { DeletionList.Entry(disk: store.diskNumber, kill: $0) }
     let (number, hasRoom) = deletions.withLock { deletions in
       deletions.add(entries)
@@ -51,7 +67,7 @@ extension DiskSet {
       } : false
     guard isKept else {
       deletions.withLock { $0.remove(entries) }
-      store.doubt(kills)
+      if hasRoom { store.doubt(kills) }
       throw failure
     }
     store.forget(kills)
@@ -98,8 +114,10 @@ extension DiskSet {
     guard !entries.isEmpty else { return }
     // For a disk that isn't here any more they are kept as long as any deletion is remembered.
     let numbers = disks.map(\.store.diskNumber)
-    let oldest = clock.wallSeconds - StoreState.Limits(segmentBytes: 0).deletionSeconds
-    var settled = entries.filter { !numbers.contains($0.disk) && $0.kill.deletedAt < oldest }
+    let oldest = max(clock.wallSeconds - StoreState.Limits(segmentBytes: 0).deletionSeconds, 1)
+    var settled = entries.filter {
+      !numbers.contains($0.disk) && 1..<oldest ~= $0.kill.deletedAt
+    }
     for disk in disks where !disk.store.isFailing {
       let own = entries.filter { $0.disk == disk.store.diskNumber }
       settled += await disk.store.end(own.map(\.kill)).map {
@@ -136,16 +154,15 @@ extension SegmentStore {
     }
   }
 
-  /// Writes down that records ended.
+  /// Writes down that records ended, and so that their chunks were deleted: also where the record itself
+  /// is gone by now.
   ///
-  /// - Returns: those of which that is durable now, or whose segment is gone.
+  /// - Returns: those of which that is durable now.
   fileprivate func end(_ kills: [RecordKill]) async -> [RecordKill] {
-    let listed = shell.withLock(\.listed)
-    var ended = kills.filter { !listed.contains($0.place.segment) }
-    let left = kills.filter { listed.contains($0.place.segment) }
+    var ended: [RecordKill] = []
     let together = SegmentStore.maxTogetherBytes / RecordHeader.deletionBytes
-    for start in stride(from: 0, to: left.count, by: together) {
-      let some = left[start..<min(start + together, left.count)]
+    for start in stride(from: 0, to: kills.count, by: together) {
+      let some = kills[start..<min(start + together, kills.count)]
       let results = await commit(
         some.map { Commit(header: .deletion($0), body: .none, use: .deletion) })
       for (kill, result) in zip(some, results) {

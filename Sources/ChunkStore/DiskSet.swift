@@ -192,7 +192,7 @@ package final class DiskSet: ChunkStore {
   /// Whether a disk remembers that a chunk was deleted.
   func isDeleted(_ id: ChunkID) -> Bool {
     disks.contains { $0.store.remembersDeletion(of: id) }
-      || deletions.withLock { $0.entries[id] != nil }
+      || deletions.withLock { $0.entries[id]?.contains { $0.kill.deletedAt > 0 } == true }
   }
 
   /// Asks the disks that have a chunk, until one has it whole: those that are likely to first.

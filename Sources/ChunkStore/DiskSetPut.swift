@@ -45,19 +45,20 @@ struct DiskSetPut: ChunkPut {
         return known
       }
     }
+    try await set.endLeftovers(of: chunk.id, besides: target)
     return try await put.finish(checksum: checksum)
   }
 }
 
 extension SegmentStore {
-  /// A chunk of which every byte was just read and verified; nil when that can't be done.
+  /// A chunk of which every byte was just read and verified; nil when it is damaged.
   fileprivate func soundRecord(of id: ChunkID) async throws -> ChunkRecord? {
     do {
       let reader = try await openRecord(id)
       defer { unpin(reader.header.place.segment) }
       try await reader.verifyAll()
       return reader.record
-    } catch is StoreError {
+    } catch let error as StoreError where error.code == .dataLoss {
       return nil
     }
   }

@@ -285,7 +285,7 @@ final class CrashModel: Sendable {
   }
 
   /// Stores a chunk.
-  func put(_ content: CrashContent, on store: SegmentStore) async {
+  func put(_ content: CrashContent, on store: any ChunkStore) async {
     begin(content.upload, content)
     do {
       try await store.store(content.bytes, upload: content.upload, pieceBytes: 40_000)
@@ -308,7 +308,7 @@ final class CrashModel: Sendable {
   }
 
   /// Deletes a chunk.
-  func delete(_ upload: UInt64, on store: SegmentStore) async {
+  func delete(_ upload: UInt64, on store: any ChunkStore) async {
     begin(upload, nil)
     do {
       try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
@@ -322,7 +322,7 @@ final class CrashModel: Sendable {
   }
 
   /// Reads a chunk and compares; what is found may still turn out otherwise unless `isFinal`.
-  func read(_ upload: UInt64, on store: SegmentStore, isFinal: Bool = false) async {
+  func read(_ upload: UInt64, on store: any ChunkStore, isFinal: Bool = false) async {
     do {
       let bytes = try await store.load(upload: upload)
       let found = state.withLock { state in

@@ -1,4 +1,5 @@
 import StoreModel
+import Synchronization
 import Testing
 
 @testable import ChunkStore
@@ -134,6 +135,35 @@ struct DiskSetDeletionTests {
       guard !isGone else { continue }
       #expect(try await again.load(upload: upload) == pattern(3_000, seed: upload))
     }
+  }
+
+  @Test(
+    "what a put that failed left on a disk doesn't come back once the chunk is on another one",
+    arguments: [true, false])
+  func leftovers(canEndThem: Bool) async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    set.disks[1].store.countAsFailing()
+    _ = try await set.statistics()
+    disks[0].injectFaults { call in
+      call.kind == .sync ? StoreError(.internal, "input/output error") : nil
+    }
+    #expect(await code { try await set.store(pattern(900, seed: 1), upload: 1) } == .internal)
+    disks[0].injectFaults(nil)
+    if !canEndThem { Self.fail(disks[0]) }
+    set.disks[0].store.countAsFailing()
+    set.disks[1].store.shell.withLock { $0.failures = WriteFailures() }
+    _ = try await set.statistics()
+    let bytes = pattern(5_000, seed: 2)
+    try await set.store(bytes, upload: 1)
+    #expect(set.places(of: 1) == [1])
+    // What the sync failed on is on the disk after all.
+    for disk in disks { disk.crash { _ in true } }
+    let again = try await openSet(disks)
+    #expect(try await again.load(upload: 1) == bytes)
+    try await again.delete(.test(1))
+    for disk in disks { disk.crash { _ in true } }
+    #expect(await Self.isDeleted(try await openSet(disks), 1))
   }
 
   @Test("a damaged list is reported, and what it says of nobody's records does no harm")
