@@ -55,6 +55,24 @@ import Testing
     }
   }
 
+  @Test("a node that has a disk refuses an empty directory until it is made a disk on purpose")
+  func addedDisk() async throws {
+    try await TestCluster.with(nodes: 1) { cluster in
+      await cluster.killNode(1)
+      let (old, new) = (cluster.scratch.path("node-1"), cluster.scratch.path("disk-2"))
+      let arguments = ["node", "--data", old, "--data", new]
+      let refusal = try await cluster.start(arguments).outcome()
+      #expect(refusal.status == 73 && refusal.errors.contains("add-disk"), "\(refusal.errors)")
+      #expect(try await cluster.run("store", "add-disk", new, "--data", new).status == 66)
+      let added = try await cluster.run("store", "add-disk", new, "--data", old)
+      #expect(added.status == 0, "\(added.errors)")
+      #expect(try await cluster.run("store", "add-disk", new, "--data", old).status == 73)
+      let node = try cluster.start(arguments)
+      _ = try await TestCluster.readyAddress(of: node)
+      _ = await node.end(with: SIGKILL)
+    }
+  }
+
   @Test("a download that is broken off leaves no file, and an older one as it was")
   func interrupted() async throws {
     try await TestCluster.with(nodes: 1) { cluster in
