@@ -9,7 +9,7 @@ import Synchronization
 /// the disk can be written to it gets its own records of it, and the lists are rid of theirs.
 extension DiskSet {
   package func delete(_ id: ChunkID) async throws {
-    try await turns.within(id) {
+    try await turns.within(.chunk(id)) {
       let holders = holders(of: id)
       guard !holders.isEmpty else { throw StoreError.noChunk(id, isDeleted: isDeleted(id)) }
       var failed: [(store: SegmentStore, error: any Error)] = []
@@ -60,7 +60,7 @@ extension DiskSet {
     }
     let isKept =
       hasRoom
-      ? await deletionsTurn.within(true) {
+      ? await turns.within(.deletions) {
         // Whoever wrote while this one waited wrote it as well.
         if deletions.withLock({ $0.written }) >= number { return true }
         return await writeDeletions { disk in !failed.contains { $0 === disk } }
@@ -127,7 +127,7 @@ extension DiskSet {
     guard !settled.isEmpty else { return }
     deletions.withLock { $0.remove(settled) }
     // A list that can't be written keeps lines that do no harm.
-    _ = await deletionsTurn.within(true) { await writeDeletions { _ in true } }
+    _ = await turns.within(.deletions) { await writeDeletions { _ in true } }
   }
 }
 

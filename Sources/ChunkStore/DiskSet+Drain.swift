@@ -72,7 +72,7 @@ extension DiskSet {
       ) { piece in
         try await put.append(piece.bytes)
       }
-      try await turns.within(id) {
+      try await turns.within(.chunk(id)) {
         guard store.place(of: id) == place, !isElsewhere(id) else {
           throw StoreError(.aborted, "chunk \(id) was changed while it was moved")
         }

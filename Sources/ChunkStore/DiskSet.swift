@@ -33,6 +33,14 @@ package final class DiskSet: ChunkStore {
     var store: SegmentStore
   }
 
+  /// What only one may change at a time.
+  enum Turn: Sendable, Hashable {
+    /// A chunk, on whichever disk it is.
+    case chunk(ChunkID)
+    /// The disks' lists of deletions. Whoever has this turn takes no other.
+    case deletions
+  }
+
   package let node: NodeID
   let disks: [Open]
   /// Paths of the disks that could not be opened.
@@ -42,11 +50,9 @@ package final class DiskSet: ChunkStore {
   private let problems: Mutex<[ChunkStoreProblem]>
   /// Bytes that may still be stored on each disk, as far as known.
   private let room: Mutex<[UInt64]>
-  /// Who changes which chunk, on whichever disk it is. Whoever has one of these turns takes no other.
-  let turns = Turns<ChunkID>()
-  /// What disks can't say themselves of their chunks' deletions, and who writes it down.
+  let turns = Turns<Turn>()
+  /// What disks can't say themselves of their chunks' deletions.
   let deletions = Mutex(DeletionsElsewhere())
-  let deletionsTurn = Turns<Bool>()
 
   init(
     node: NodeID, disks: [Open], unused: [String], clock: any ChunkStoreClock,

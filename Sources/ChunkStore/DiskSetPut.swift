@@ -16,11 +16,11 @@ struct DiskSetPut: ChunkPut {
   }
 
   func finish(checksum: UInt32) async throws -> ChunkRecord {
-    try await set.turns.within(chunk.id) { try await end(checksum: checksum) }
+    try await set.turns.within(.chunk(chunk.id)) { try await end(checksum: checksum) }
   }
 
   func mend(checksum: UInt32) async throws -> ChunkRecord {
-    try await set.turns.within(chunk.id) {
+    try await set.turns.within(.chunk(chunk.id)) {
       // The target may remember an older deletion of a chunk that was put again since on another disk.
       if set.holders(of: chunk.id).isEmpty, set.isDeleted(chunk.id) {
         throw StoreError.noChunk(chunk.id, isDeleted: true)
