@@ -25,6 +25,10 @@ struct DiskRoll: Sendable {
   private var firstPath = ""
   /// The disks that the node had, by its disks that are here: where each was, by its number.
   private(set) var known: [UInt64: String] = [:]
+  /// What the disks keep for each other of records that no longer count.
+  private(set) var deletions: [DeletionList.Entry] = []
+  /// Lists of those that can't be read.
+  private(set) var problems: [ChunkStoreProblem] = []
   /// The disks that are here: where, by number.
   private(set) var present: [UInt64: String] = [:]
 
@@ -49,6 +53,12 @@ struct DiskRoll: Sendable {
   /// The disks that the node had and that are not here.
   var missing: [UInt64: String] {
     known.filter { present[$0.key] == nil }
+  }
+
+  /// Where the records of a directory are that no longer count, by what other disks keep.
+  func ended(in finding: Finding) -> [RecordPlace] {
+    guard case .disk(let directory) = finding else { return [] }
+    return deletions.filter { $0.disk == directory.disk }.map(\.kill.place)
   }
 
   /// The first directory that can't be read, and why.
@@ -109,6 +119,14 @@ struct DiskRoll: Sendable {
     // Without it the disk is as good.
     let list = (try? await DiskList.read(on: disk)) ?? DiskList(paths: [:])
     known.merge(list.paths) { first, _ in first }
+    do throws(StoreError) {
+      deletions += try await DeletionList.read(on: disk)?.entries ?? []
+    } catch {
+      problems.append(
+        ChunkStoreProblem(
+          path: "\(member.path)/\(StorePaths.deletions)",
+          message: "cannot be read: \(error.message)"))
+    }
     return .disk(directory)
   }
 }

@@ -91,23 +91,6 @@ extension DiskSet {
     return isWritten
   }
 
-  /// Takes in what the disks keep for each other. Called before anybody uses the chunks.
-  func readDeletions() async {
-    for disk in disks {
-      do throws(StoreError) {
-        let list = try await DeletionList.read(on: disk.store.disk)
-        deletions.withLock { $0.add(list?.entries ?? []) }
-      } catch {
-        disk.store.report(StorePaths.deletions, "cannot be read: \(error.message)")
-      }
-    }
-    let entries = deletions.withLock { $0.list.entries }
-    for disk in disks {
-      disk.store.forget(entries.filter { $0.disk == disk.store.diskNumber }.map(\.kill))
-    }
-    await settleDeletions()
-  }
-
   /// Has disks that can be written to again say themselves what others keep for them.
   func settleDeletions() async {
     let entries = deletions.withLock { $0.list.entries }

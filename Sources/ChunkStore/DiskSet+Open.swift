@@ -1,4 +1,5 @@
 package import StoreModel
+import Synchronization
 
 extension DiskSet {
   /// Opens the stores on a node's disks; makes them, and the node, where all directories are empty.
@@ -32,8 +33,8 @@ extension DiskSet {
           // Not tried again: what is read now is not what was looked at.
           if case .unreadable(let error) = finding { throw error }
           let store = try await SegmentStore.open(
-            on: try member.disk.get(), clock: clock, configuration: configuration,
-            drawNode: { node }, random: random)
+            on: try member.disk.get(), ended: roll.ended(in: finding), clock: clock,
+            configuration: configuration, drawNode: { node }, random: random)
           disks.append(Open(path: member.path, store: store))
         } catch {
           // One that can't be read doesn't keep the others from serving; one that is not ours does.
@@ -47,8 +48,10 @@ extension DiskSet {
         throw StoreError(.internal, "no data directory can be used: \(problems[0].message)")
       }
       let set = DiskSet(
-        node: node, disks: disks, unused: problems.map(\.path), clock: clock, problems: problems)
-      await set.readDeletions()
+        node: node, disks: disks, unused: problems.map(\.path), clock: clock,
+        problems: problems + roll.problems)
+      set.deletions.withLock { $0.add(roll.deletions) }
+      await set.settleDeletions()
       if let cluster = roll.identity?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
       _ = try await set.statistics()
       await set.writeDisks(roll)

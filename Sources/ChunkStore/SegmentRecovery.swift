@@ -215,6 +215,11 @@ struct SegmentRecovery: Sendable {
     return footer
   }
 
+  /// Takes in, before anything is read, that records no longer count though no record here says so.
+  mutating func end(_ places: [RecordPlace]) {
+    for place in places { killed[place.segment, default: []].insert(place.unit) }
+  }
+
   private mutating func noteKill(_ kill: RecordKill, of number: UInt32) {
     killed[kill.place.segment, default: []].insert(kill.place.unit)
     guard kill.deletedAt > 0 else { return }

@@ -17,6 +17,16 @@ extension SegmentStore {
     on disk: any Disk, clock: any ChunkStoreClock, configuration: Configuration = Configuration(),
     drawNode: () -> NodeID, random: () -> UInt64
   ) async throws(StoreError) -> SegmentStore {
+    try await open(
+      on: disk, ended: [], clock: clock, configuration: configuration, drawNode: drawNode,
+      random: random)
+  }
+
+  /// The same where other disks of the node keep that records no longer count, at these places.
+  static func open(
+    on disk: any Disk, ended: [RecordPlace], clock: any ChunkStoreClock,
+    configuration: Configuration, drawNode: () -> NodeID, random: () -> UInt64
+  ) async throws(StoreError) -> SegmentStore {
     let lock = try await disk.lock(StorePaths.lock)
     do throws(StoreError) {
       let directory = try await DataDirectory.open(
@@ -27,6 +37,7 @@ extension SegmentStore {
       limits.maxReserveBytes = configuration.maxReserveBytes
       var recovery = SegmentRecovery(
         disk: disk, directory: directory, limits: limits, hashSeed: random())
+      recovery.end(ended)
       try await recovery.run()
       var shell = Shell(state: recovery.state, directory: directory)
       shell.problems = recovery.problems
