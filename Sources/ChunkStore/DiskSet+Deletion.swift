@@ -35,8 +35,10 @@ extension DiskSet {
 
   /// Ends what writes that failed may have left of a chunk on other disks than the one that it is put to.
   /// Called in the chunk's turn, before anything else of it is acknowledged: after a crash it may be there.
+  /// Not on disks that have the chunk: there it is a copy that may have ended the one that counts, which
+  /// must not go with it, and it is ended together with that one.
   func endLeftovers(of id: ChunkID, besides target: SegmentStore?) async throws {
-    for disk in disks where disk.store !== target {
+    for disk in disks where disk.store !== target && !disk.store.holds(id) {
       let kills = disk.store.shell.withLock { $0.state.ghostKills(of: id) }
       guard !kills.isEmpty, await disk.store.end(kills).count < kills.count else { continue }
       try await keepElsewhere(

@@ -135,7 +135,7 @@ struct DiskSetCrashTests {
 
   @Test("what was acknowledged is there, or gone, whatever happens when")
   func manySeeds() throws {
-    let seeds = Self.replayed.map { $0...$0 } ?? 1...60
+    let seeds = Self.replayed.map { $0...$0 } ?? 1...100
     for seed in seeds { try DiskSetCrashRun(seed: seed).run() }
   }
 }
