@@ -91,6 +91,32 @@ struct ServerMemoryTests {
     }
   }
 
+  @Test("counts paths that have numbers, and calls that wait for nothing")
+  func small() async throws {
+    var configuration = ConnectionConfiguration()
+    configuration.maxServerHeldBytes = 500_000
+    let paths = (0..<1_000).map { number in
+      let path = "/" + String(repeating: "p", count: 1_000) + "\(number)"
+      return Frames.frame(
+        .call, UInt32(2 * number + 1), meta: Frames.opening(path, id: UInt32(number + 1)))
+    }
+    let calls = (0..<100).map { number in
+      Frames.frame(.call, UInt32(2 * number + 1), meta: Frames.opening(Self.deaf.path))
+    }
+    try await withServer(configuration) { transport, address in
+      for frames in [paths, calls] {
+        let bytes = try await transport.connect(to: address)
+        try await RawPeer.with(bytes) { peer in
+          expect(await peer.next() != nil)
+          bytes.write(frames)
+          var last: FrameHeader?
+          while let frame = await peer.nextFrame() { last = frame.header }
+          #expect(last?.type == .error)
+        }
+      }
+    }
+  }
+
   @Test("the host that holds the most goes first, however many connections it has")
   func victim() {
     func holder(_ peer: String, _ bytes: Int) -> Holder {

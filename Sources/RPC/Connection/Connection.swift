@@ -104,6 +104,9 @@ final class Connection: ByteHandler, Sendable {
   static let flushFrames = 32
   /// Bytes that may pile up for a peer that doesn't read before nothing more is read from it.
   static let piledBytes = 256 << 10
+  /// What a server's call counts for in memory beside its messages: its task, its books, and the rest of the
+  /// read in which its waiting messages lie.
+  static let callBytes = InboundQueue.keptReadBytes + 4 << 10
   /// How long a preface may take at a server.
   static let prefaceTimeout: Duration = .seconds(5)
   /// How long a frame may take from its first byte to its last.
@@ -321,14 +324,15 @@ extension Connection {
 
 extension Connection {
   /// What came in and wasn't taken: messages that wait for their readers, messages and frames that aren't
-  /// whole, and the metadata of calls; and what the peer doesn't take: messages that wait for credit or room,
+  /// whole, the metadata of calls and the calls themselves, and paths that have numbers; and what the peer doesn't take: messages that wait for credit or room,
   /// and what the transport couldn't send.
   var heldBytes: Int { state.withLock { held($0) } }
 
   private func held(_ state: borrowing State) -> Int {
     guard !state.isClosing else { return 0 }
     let messages = state.machine.incoming.held + state.machine.unfinished
-    return Int(clamping: messages) + state.metadataBytes + state.decoder.keptBytes
+    let calls = state.machine.handlers * Self.callBytes + state.machine.methodBytes
+    return Int(clamping: messages) + state.metadataBytes + state.decoder.keptBytes + calls
       + state.outbox.pendingBytes + state.stall.unsent
   }
 

@@ -39,6 +39,8 @@ struct ConnectionMachine {
   private(set) var outgoing = OutgoingCredit(limit: 0)
   /// Server: method paths by number, from 1.
   private var methods: [String] = []
+  /// Bytes of those.
+  private(set) var methodBytes = 0
   /// Calls whose peers may be given more credit.
   private var windowsDue: [UInt32] = []
   /// The frame whose body is coming in, and what its END said.
@@ -166,6 +168,7 @@ extension ConnectionMachine {
       throw ConnectionFailure("method number \(opening.methodID) is out of order")
     }
     methods.append(opening.method)
+    methodBytes += opening.method.utf8.count
     return true
   }
 

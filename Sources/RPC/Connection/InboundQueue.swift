@@ -19,8 +19,9 @@ struct InboundQueue {
   /// The last read of which something is kept.
   private var keptRead: UInt64?
 
-  /// Reads up to this size are kept by a queue that keeps nothing else.
-  static let keptReadBytes = 16 << 10
+  /// Reads up to this size are kept by a queue that keeps nothing else: those that a socket does where no body
+  /// comes in.
+  static let keptReadBytes = 4 << 10
   /// How many bytes may be kept for one of a message.
   static let keptShare = 4
 
