@@ -4,6 +4,14 @@ internal import NIOTLS
 internal import RPC
 internal import Synchronization
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
 /// One connection of a socket.
 ///
 /// Requests (`write`, `setReading`, `start`, `close`) come from any thread and are only noted; the
@@ -225,13 +233,16 @@ final class SocketConnection: ByteConnection, ChannelDuplexHandler, @unchecked S
     context.close(mode: .output, promise: promise)
   }
 
-  /// Closes when none of the unsent bytes leave for a while, or when they take too long altogether.
+  /// Closes when none of the unsent bytes leave for a while, or when they take too long altogether. The system
+  /// drops what it has of them as well, megabytes, which it would keep for minutes for a peer that doesn't read.
   private func watchSending(_ context: ChannelHandlerContext, graces: Int) {
     let unsent = unsentBytes(context)
     timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.sendingGrace) {
       if graces > 1, self.unsentBytes(context) < unsent {
         self.watchSending(context, graces: graces - 1)
       } else {
+        let socket = context.channel as? any SocketOptionProvider
+        _ = socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         context.channel.close(promise: nil)
       }
     }

@@ -147,6 +147,24 @@ struct TransportTests {
     await pair.close()
   }
 
+  @Test("gives up a peer that doesn't read the rest, for the system, too", .timeLimit(.minutes(1)))
+  func abandons() async throws {
+    let pair = try await Pair()
+    let atServer = Collector()
+    let atClient = Collector()
+    pair.client.start(atClient)
+    pair.server.start(atServer)
+    pair.server.setReading(false)
+    pair.client.write([ByteBuffer(repeating: 1, count: 16 << 20)])
+    pair.client.close()
+    await atClient.untilClosed()
+    // It doesn't read, and hears all the same that the connection is gone: by a reset.
+    await atServer.untilClosed()
+    #expect(atServer.error?.code == .unavailable)
+    #expect(atServer.bytes.count < 16 << 20)
+    await pair.close()
+  }
+
   @Test("tells a handler that starts too late that the connection is gone")
   func startsLate() async throws {
     let pair = try await Pair()
