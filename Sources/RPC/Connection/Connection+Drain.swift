@@ -59,7 +59,7 @@ extension Connection {
     else { return }
     let isIdle =
       state.calls.isEmpty && state.queue.isEmpty && state.newCalls.isEmpty
-      && state.machine.handlers == 0
+      && state.admittedCount == 0 && state.machine.handlers == 0
     if isIdle, state.idleAt == state.machine.lastID {
       state.idleCheck = nil
       let reason = "the connection to \(peer) was idle"
