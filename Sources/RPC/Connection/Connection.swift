@@ -324,8 +324,8 @@ extension Connection {
 
 extension Connection {
   /// What came in and wasn't taken: messages that wait for their readers, messages and frames that aren't
-  /// whole, the metadata of calls and the calls themselves, and paths that have numbers; and what the peer doesn't take: messages that wait for credit or room,
-  /// and what the transport couldn't send.
+  /// whole, the metadata of calls and the calls themselves, and paths that have numbers; and what the peer
+  /// doesn't take: messages that wait for credit or room, and what the transport couldn't send.
   var heldBytes: Int { state.withLock { held($0) } }
 
   private func held(_ state: borrowing State) -> Int {
