@@ -24,7 +24,7 @@ struct ListenerTests {
     }
   }
 
-  /// This process's socket that listens on a port.
+  /// This process's socket that listens on a port of 127.0.0.1.
   private func listeningSocket(port: Int?) -> CInt? {
     (0..<CInt(4_096)).first { socket in
       var listens: CInt = 0
@@ -40,6 +40,7 @@ struct ListenerTests {
         }
       }
       return code == 0 && address.sin_family == sa_family_t(AF_INET)
+        && UInt32(bigEndian: address.sin_addr.s_addr) == 0x7f00_0001
         && Int(UInt16(bigEndian: address.sin_port)) == port
     }
   }
