@@ -55,9 +55,9 @@ package final class MemoryDisk: Disk {
     state.withLock { $0.stopsAtCall = number }
   }
 
-  /// Whether the process has ended, as `stop` said.
-  package var isStopped: Bool {
-    state.withLock { $0.isStopped }
+  /// Whether calls may fail: faults are injected, or the process has ended, as `stop` said.
+  package var mayFail: Bool {
+    state.withLock { $0.isStopped || $0.fault != nil }
   }
 
   /// Waits for `delay` before each call, as a slow or hanging disk makes one wait; nil ends that.

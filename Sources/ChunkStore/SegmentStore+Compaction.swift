@@ -31,9 +31,11 @@ extension SegmentStore {
     await takeTurn(.upkeep)
     defer { endTurn(.upkeep) }
     let now = clock.wallSeconds
+    let isFull = isUrgent || shell.withLock { !$0.state.hasReserve }
+    let free = isFull ? Int(clamping: (try? await disk.space())?.freeBytes ?? 0) : .max
     let (chore, isDue) = shell.withLock { shell in
       let isDue = shell.tick(now: now)
-      return (shell.state.nextChore(isUrgent: isUrgent), isDue)
+      return (shell.state.nextChore(isUrgent: isUrgent, free: free), isDue)
     }
     if isDue { await keepReserve() }
     switch chore {

@@ -55,7 +55,8 @@ extension SegmentStore {
       for continuation in waiting { continuation.resume() }
       upkeepBell.continuation.yield()
     }
-    if case .grow(let number, let size) = room,
+    let isTight = try await isTight(for: use, bytes: bytes)
+    if case .grow(let number, let size) = room, !isTight,
       try await grow(number, to: size, bytes: bytes, records: records)
     {
       return
@@ -66,6 +67,9 @@ extension SegmentStore {
       return (shell.state.nextNumber - 1, least, shell.state.limits)
     }
     do throws(StoreError) {
+      if isTight {
+        throw StoreError(.resourceExhausted, "the disk is full: what is left is kept for deleting")
+      }
       try await makeSegment(
         number, capacity: max(limits.segmentBytes, least),
         reserved: max(limits.firstReserveBytes, least), isReserve: false)
@@ -82,6 +86,17 @@ extension SegmentStore {
       try await makeSegment(
         number, capacity: max(limits.reserveBytes, least), reserved: least, isReserve: true)
     }
+  }
+
+  /// Whether there is no room for this use, though there may be some: small chunks give theirs back only when
+  /// others have been moved away from between them, and a deletion takes some at first. So new chunks leave what
+  /// deletions may need, and these what compaction does.
+  private func isTight(for use: StoreState.Use, bytes: Int) async throws(StoreError) -> Bool {
+    if use == .upkeep { return false }
+    let space = try await disk.space()
+    let reserve = UInt64(shell.withLock { $0.state.limits.reserveBytes })
+    let kept = use == .put ? space.capacityBytes / StoreState.headroomShare : 0
+    return space.freeBytes < kept + reserve + UInt64(bytes)
   }
 
   /// Sets more room aside in the active segment: as much as would be good, or what is needed.

@@ -208,7 +208,10 @@ package final class SegmentStore: ChunkStore {
         shell.state.active.flatMap { shell.state.segments[$0] }
         .map { $0.isReserve ? 0 : max($0.reserved - $0.end, 0) } ?? 0
       return NodeStatistics(
-        capacityBytes: space.capacityBytes, freeBytes: space.freeBytes + UInt64(room),
+        capacityBytes: space.capacityBytes,
+        freeBytes: space.freeBytes
+          - min(space.capacityBytes / StoreState.headroomShare, space.freeBytes)
+          + UInt64(room),
         usedBytes: shell.state.index.bytes, chunks: UInt64(shell.state.index.count))
     }
   }

@@ -19,10 +19,17 @@ extension StoreState {
 
   /// What is to be done next.
   ///
-  /// - Parameter isUrgent: whether a deletion was refused for lack of room: then any gain will do.
+  /// - Parameters:
+  ///   - isUrgent: whether a deletion was refused for lack of room: then any gain will do.
+  ///   - free: bytes that the disk has left, for a full one.
   /// - Returns: the most urgent chore; nil where there is none.
-  mutating func nextChore(isUrgent: Bool = false) -> Chore? {
-    if isUrgent { attention.formUnion(segments.keys) }
+  mutating func nextChore(isUrgent: Bool = false, free: Int = .max) -> Chore? {
+    if isUrgent {
+      attention.formUnion(segments.keys)
+      // What is set aside in the active segment is needed, and deletions that came one by one take a block
+      // each, where together they take next to nothing.
+      retire()
+    }
     var idle: [UInt32] = []
     var best: (chore: Chore, rank: Int, gain: Int)?
     var small: [Segment] = []
@@ -35,7 +42,7 @@ extension StoreState {
         isCandidate(segment)
         && segment.diskBytes < min(limits.segmentBytes, limits.reserveBytes) / 8
       if isSmall { small.append(segment) }
-      guard let found = chore(for: segment, isUrgent: isUrgent) else {
+      guard let found = chore(for: segment, isUrgent: isUrgent, free: free) else {
         if !isSmall { idle.append(number) }
         continue
       }
@@ -59,7 +66,7 @@ extension StoreState {
 
   /// What is to be done for a segment, the lower its rank, the sooner.
   private func chore(
-    for segment: Segment, isUrgent: Bool
+    for segment: Segment, isUrgent: Bool, free: Int
   ) -> (chore: Chore, rank: Int, gain: Int)? {
     if isInDoubt(segment) { return (.settle(segment.number), 0, 0) }
     if isToSeal(segment) { return (.seal(segment.number), 1, 0) }
@@ -68,7 +75,7 @@ extension StoreState {
     }
     guard isCandidate(segment) else { return nil }
     if segment.phase == .failed { return (.compact(segment.number), 3, 0) }
-    let gain = gain(of: segment, isUrgent: isUrgent)
+    let gain = gain(of: segment, isUrgent: isUrgent, free: free)
     return gain > 0 ? (.compact(segment.number), 4, gain) : nil
   }
 
@@ -113,10 +120,12 @@ extension StoreState {
 
   /// What compacting a segment is worth, to be compared; 0 when it isn't: a quarter of its records must be
   /// dead, or it must take twice the room that they need.
-  private func gain(of segment: Segment, isUrgent: Bool) -> Int {
+  private func gain(of segment: Segment, isUrgent: Bool, free: Int) -> Int {
     let kept = keptBytes(of: segment)
     guard kept > 0 else { return Int.max / 2 }
-    if isUrgent || !hasReserve { return gainOnFullDisk(of: segment, kept: kept, isUrgent) }
+    if isUrgent || !hasReserve {
+      return gainOnFullDisk(of: segment, kept: kept, isUrgent, free: free)
+    }
     // Room that was given back already is none to be had.
     let dead = min(segment.writtenBytes, segment.diskBytes) - kept
     if dead >= segment.writtenBytes / 4, dead >= minGain { return dead }
@@ -126,7 +135,7 @@ extension StoreState {
 
   /// On a full disk less will do, and any room when somebody waits for it; what needs the least copying for
   /// what it gives comes first.
-  private func gainOnFullDisk(of segment: Segment, kept: Int, _ isUrgent: Bool) -> Int {
+  private func gainOnFullDisk(of segment: Segment, kept: Int, _ isUrgent: Bool, free: Int) -> Int {
     // What stands between runs of moved records included, or the same would be done for ever.
     let packed =
       2 * SegmentHeader.bytes + kept + kept / 8
@@ -134,7 +143,8 @@ extension StoreState {
     let dead = min(segment.writtenBytes, segment.diskBytes) - kept
     let room = max(dead, segment.diskBytes - packed)
     guard room >= StoreState.leastGain, isUrgent || room >= segment.diskBytes / 16 else { return 0 }
-    return room * 1_024 / (kept + StoreState.leastGain) + 1
+    // One that can't be moved as a whole may use up the room that others need.
+    return packed > free ? 1 : room * 1_024 / (kept + StoreState.leastGain) + 2
   }
 
   /// Bytes of a segment that have to be written anew to be rid of it: its chunks, and what it says of
@@ -162,6 +172,8 @@ extension StoreState {
 
   /// Small segments, which restarts leave behind, that are put up with.
   private static let maxSmallSegments = 16
+  /// One byte in so many of a disk is kept for deletions and compaction, beside the reserve.
+  static let headroomShare: UInt64 = 128
   /// The least room that is worth a compaction on a full disk.
   private static let leastGain = 4 * DiskBuffer.alignment
   /// The least room that is worth a compaction.

@@ -64,7 +64,7 @@ struct CrashRun: Sendable, CustomStringConvertible {
     var generator = SeededGenerator(seed: seed ^ 0x5EED)
     let isSmallDisk = generator.next(below: 4) == 0
     let disk = MemoryDisk(capacityBytes: isSmallDisk ? 700 << 10 : 64 << 20)
-    let model = CrashModel(disk: disk, rot: fault == .rot)
+    let model = CrashModel(disks: [disk], rot: fault == .rot)
     arm(disk)
     if let store = try? await open(disk) { await work(on: store, model: model, part: 0) }
     let calls = disk.calls
@@ -260,16 +260,16 @@ final class CrashModel: Sendable {
     var damaged: Set<UInt64> = []
   }
 
-  private let disk: MemoryDisk
+  private let disks: [MemoryDisk]
   private let state: Mutex<State>
 
   /// Nothing was stored yet.
   ///
   /// - Parameters:
-  ///   - disk: where the store is.
+  ///   - disks: where the store is.
   ///   - rot: whether one chunk may be damaged.
-  init(disk: MemoryDisk, rot: Bool) {
-    self.disk = disk
+  init(disks: [MemoryDisk], rot: Bool) {
+    self.disks = disks
     state = Mutex(State(rotten: rot ? 1 : 0, mayForget: rot))
   }
 
@@ -338,8 +338,8 @@ final class CrashModel: Sendable {
       checkAbsence(upload, error)
       observe(upload, nil, isFinal: isFinal)
     } catch let error as StoreError where error.code == .dataLoss {
-      // Nothing can be read any more of a disk that is gone.
-      if disk.isStopped { return }
+      // A disk that is gone can't be read; that says nothing of what is on it.
+      if !isFinal, disks.contains(where: \.mayFail) { return }
       spoil(upload, "is damaged: \(error)")
     } catch {
       // The disk is down.

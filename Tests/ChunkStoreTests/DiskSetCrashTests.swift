@@ -24,7 +24,7 @@ struct DiskSetCrashRun: Sendable {
   private func check() async throws {
     var generator = SeededGenerator(seed: seed ^ 0xD15C)
     let disks = (0..<2 + generator.next(below: 2)).map { _ in MemoryDisk(capacityBytes: 64 << 20) }
-    let model = CrashModel(rot: false)
+    let model = CrashModel(disks: disks, rot: false)
     for life in 0..<5 {
       let set = try await openSet(disks)
       try await inspect(set, model: model)

@@ -23,13 +23,14 @@ struct StillClock: ChunkStoreClock {
 /// Opens a store on a disk, with small segments.
 func openStore(
   _ disk: any Disk, segmentBytes: Int = 4 << 20, maxReserveBytes: Int = 64 << 20,
-  clock: any ChunkStoreClock = StillClock(), node: NodeID = testNode
+  compactionRunBytes: Int = 8 << 10, clock: any ChunkStoreClock = StillClock(),
+  node: NodeID = testNode
 ) async throws -> SegmentStore {
   var configuration = SegmentStore.Configuration()
   configuration.segmentBytes = segmentBytes
   configuration.maxReserveBytes = maxReserveBytes
   // Little at a time, so that much can happen between two moves.
-  configuration.compactionRunBytes = 8 << 10
+  configuration.compactionRunBytes = compactionRunBytes
   var random = UInt64(1)
   return try await SegmentStore.open(
     on: disk, clock: clock, configuration: configuration, drawNode: { node },
