@@ -37,17 +37,14 @@ extension Arena {
     _ filled: UnsafeMutableRawPointer, to buffer: inout ByteBuffer, bodyField: UInt32?,
     bodyCount: Int
   ) throws(SchemaError) {
-    var encoder = WireEncoder(arena: state)
-    let length = try encoder.measure(filled)
-    encoder.rewind()
+    var encoder = WireEncoder(filled, arena: state)
+    let length = try encoder.pack()
     buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length + BodySuffix.greatestLength) {
-      guard let start = $0.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
-      var end = start
-      encoder.write(filled, to: &end)
-      assert(end - start == length, "what was measured is what is written")
+      guard let start = $0.baseAddress else { return 0 }
+      encoder.copy(to: start)
       guard let bodyField, bodyCount > 0 else { return length }
       let suffix = BodySuffix(field: bodyField, count: bodyCount)
-      return length + suffix.write(to: end)
+      return length + suffix.write(to: (start + length).assumingMemoryBound(to: UInt8.self))
     }
   }
 }

@@ -3,201 +3,225 @@ internal import CProtobufC
 /// Packs a filled C struct as `protobuf_c_message_pack` does, but for strings that hold a NUL and for
 /// −0.0, which is no default.
 ///
-/// Two passes over the struct: the first finds the lengths of everything that has one on the wire and
-/// notes them, the second writes, and takes the lengths in the same order.
+/// It writes from the end to the beginning: when a length is written, what it is the length of is there,
+/// so that one pass over the struct is enough. It writes pieces into what is left of the arena; long bytes,
+/// which lie in the arena already, are pieces as they are. All are copied once to where they are sent from.
 struct WireEncoder {
   typealias Field = UnsafePointer<ProtobufCFieldDescriptor>
-  typealias Output = UnsafeMutablePointer<UInt8>
 
+  /// The message that is packed.
+  private let message: UnsafePointer<ProtobufCMessage>
   private let arena: UnsafeMutablePointer<ArenaState>
-  /// Lengths of messages and packed fields, in the order in which they are written.
-  private var lengths: UnsafeMutablePointer<UInt32>
-  private var count = 0
-  private var capacity = 0
+  /// Where there is room: from here to `output`.
+  private var start: UnsafeMutablePointer<UInt8>
+  /// The first byte of the piece that is being written.
+  private var output: UnsafeMutablePointer<UInt8>
+  /// The end of the piece that is being written.
+  private var end: UnsafeMutablePointer<UInt8>
+  /// The pieces behind it, from the last to the first.
+  private var pieces: [UnsafeRawBufferPointer] = []
+  /// The bytes of `pieces`.
+  private var finished = 0
 
-  /// Notes lengths in an arena.
-  init(arena: UnsafeMutablePointer<ArenaState>) {
+  /// The most bytes of a message: no length says more.
+  private static let greatestCount = Int(Int32.max)
+  /// The most bytes of a tag, and of a length or number after it: two varints of ten.
+  private static let greatestHead = 20
+  /// Bytes from which on it costs less to make something a piece of its own than to copy it twice.
+  private static let leastPiece = 4 << 10
+  /// Bytes of a further block to write into: enough for all that isn't a piece of its own.
+  private static let leastBlock = 16 << 10
+  /// Bytes up to which further blocks grow.
+  private static let greatestBlock = 1 << 20
+
+  /// Packs a filled C struct: takes what is left of its arena's block to write into.
+  init(_ message: UnsafeRawPointer, arena: UnsafeMutablePointer<ArenaState>) {
+    self.message = message.assumingMemoryBound(to: ProtobufCMessage.self)
     self.arena = arena
-    // Never read before it is written: `note` makes room first.
-    lengths = UnsafeMutableRawPointer(arena).assumingMemoryBound(to: UInt32.self)
+    start = arena.pointee.next.assumingMemoryBound(to: UInt8.self)
+    end = arena.pointee.end.assumingMemoryBound(to: UInt8.self)
+    output = end
+    arena.pointee.next = arena.pointee.end
   }
 
-  // MARK: How long
-
-  /// The length of a message in bytes.
+  /// Writes the message; returns its length in bytes.
   ///
   /// - Throws: `tooMuchMemory`; `tooLarge` for 2 GiB and more, which no length can say.
-  mutating func measure(_ message: UnsafeRawPointer) throws(SchemaError) -> Int {
-    let base = message.assumingMemoryBound(to: ProtobufCMessage.self)
-    guard let descriptor = base.pointee.descriptor else { return 0 }
-    var total = 0
-    for index in 0..<Int(descriptor.pointee.n_fields) {
-      let field = descriptor.pointee.fields + index
-      let place = message + Int(field.pointee.offset)
-      if field.pointee.label == PROTOBUF_C_LABEL_REPEATED {
-        let count = (message + Int(field.pointee.quantifier_offset)).load(as: Int.self)
-        if count > 0 { total += try measureList(field, place, count) }
-      } else if Self.isPresent(field, message) {
-        total += Self.tagLength(field)
-        total += try measureValue(field.pointee.type, place)
-      }
-    }
-    for index in 0..<Int(base.pointee.n_unknown_fields) {
-      let unknown = base.pointee.unknown_fields + index
-      total += Self.varintLength(UInt64(unknown.pointee.tag) << 3) + unknown.pointee.len
-    }
-    guard total <= Int(Int32.max) else {
+  mutating func pack() throws(SchemaError) -> Int {
+    try write(message)
+    guard written <= Self.greatestCount else {
+      let name = message.pointee.descriptor.map { String(cString: $0.pointee.name) }
       throw SchemaError(
-        .tooLarge, message: String(cString: descriptor.pointee.name),
-        text: "\(total) bytes are more than a message can have")
+        .tooLarge, message: name ?? "", text: "\(written) bytes are more than a message can have")
     }
-    return total
+    return written
   }
 
-  private mutating func measureList(
-    _ field: Field, _ place: UnsafeRawPointer, _ count: Int
-  ) throws(SchemaError) -> Int {
-    let type = field.pointee.type
-    let list = place.load(as: UnsafeRawPointer.self)
-    let size = WireDecoder.size(type)
-    var total = 0
-    guard field.pointee.flags & PROTOBUF_C_FIELD_FLAG_PACKED.rawValue != 0 else {
-      for index in 0..<count { total += try measureValue(type, list + index * size) }
-      return total + count * Self.tagLength(field)
-    }
-    if WireDecoder.wireType(type) == WireDecoder.Tag.varint {
-      for index in 0..<count {
-        total += Self.varintLength(Self.number(type, list + index * size))
-      }
-    } else {
-      total = count * size
-    }
-    try note(total)
-    return Self.tagLength(field) + Self.varintLength(UInt64(total)) + total
-  }
-
-  private mutating func measureValue(
-    _ type: ProtobufCType, _ place: UnsafeRawPointer
-  ) throws(SchemaError) -> Int {
-    switch type {
-    case PROTOBUF_C_TYPE_MESSAGE:
-      let slot = count
-      try note(0)
-      let message = place.load(as: UnsafeRawPointer?.self)
-      let length = try message.map { message throws(SchemaError) in try measure(message) } ?? 0
-      lengths[slot] = UInt32(length)
-      return Self.varintLength(UInt64(length)) + length
-    case PROTOBUF_C_TYPE_STRING, PROTOBUF_C_TYPE_BYTES:
-      let length = Self.bytes(type, place).count
-      return Self.varintLength(UInt64(length)) + length
-    default:
-      switch WireDecoder.wireType(type) {
-      case WireDecoder.Tag.fixed32: return 4
-      case WireDecoder.Tag.fixed64: return 8
-      default: return Self.varintLength(Self.number(type, place))
-      }
+  /// Copies what was written, all `written` bytes of it.
+  func copy(to target: UnsafeMutableRawPointer) {
+    target.copyMemory(from: output, byteCount: end - output)
+    var place = target + (end - output)
+    for piece in pieces.reversed() {
+      if let start = piece.baseAddress { place.copyMemory(from: start, byteCount: piece.count) }
+      place += piece.count
     }
   }
 
-  private mutating func note(_ length: Int) throws(SchemaError) {
-    if count == capacity {
-      let wanted = max(64, 2 * capacity)
-      guard let grown = Arena.allocate(arena, wanted * MemoryLayout<UInt32>.stride) else {
-        throw Arena.outOfMemory
-      }
-      let moved = grown.bindMemory(to: UInt32.self, capacity: wanted)
-      moved.initialize(from: lengths, count: count)
-      lengths = moved
-      capacity = wanted
-    }
-    lengths[count] = UInt32(truncatingIfNeeded: length)
-    count += 1
-  }
+  /// How many bytes are written.
+  private var written: Int { finished + (end - output) }
 
-  // MARK: Writing
+  // MARK: Fields
 
-  /// Begins again at the first length.
-  mutating func rewind() {
-    count = 0
-  }
-
-  /// Writes a message that was measured; moves `output` behind it.
-  mutating func write(_ message: UnsafeRawPointer, to output: inout Output) {
+  /// Writes a message before what is written.
+  private mutating func write(_ message: UnsafeRawPointer) throws(SchemaError) {
     let base = message.assumingMemoryBound(to: ProtobufCMessage.self)
     guard let descriptor = base.pointee.descriptor else { return }
-    for index in 0..<Int(descriptor.pointee.n_fields) {
+    for index in (0..<Int(base.pointee.n_unknown_fields)).reversed() {
+      let unknown = base.pointee.unknown_fields[index]
+      try prepend(UnsafeRawPointer(unknown.data), unknown.len)
+      prepend(UInt64(unknown.tag) << 3 | UInt64(unknown.wire_type.rawValue))
+    }
+    for index in (0..<Int(descriptor.pointee.n_fields)).reversed() {
       let field = descriptor.pointee.fields + index
       let place = message + Int(field.pointee.offset)
       if field.pointee.label == PROTOBUF_C_LABEL_REPEATED {
         let count = (message + Int(field.pointee.quantifier_offset)).load(as: Int.self)
-        if count > 0 { writeList(field, place, count, to: &output) }
+        if count > 0 { try writeList(field, place.load(as: UnsafeRawPointer.self), count) }
       } else if Self.isPresent(field, message) {
-        Self.writeTag(field, WireDecoder.wireType(field.pointee.type), to: &output)
-        writeValue(field.pointee.type, place, to: &output)
+        try writeOne(field, place)
       }
-    }
-    for index in 0..<Int(base.pointee.n_unknown_fields) {
-      let unknown = base.pointee.unknown_fields[index]
-      Self.write(UInt64(unknown.tag) << 3 | UInt64(unknown.wire_type.rawValue), to: &output)
-      Self.write(UnsafeBufferPointer(start: unknown.data, count: unknown.len), to: &output)
     }
   }
 
   private mutating func writeList(
-    _ field: Field, _ place: UnsafeRawPointer, _ count: Int, to output: inout Output
-  ) {
+    _ field: Field, _ list: UnsafeRawPointer, _ count: Int
+  ) throws(SchemaError) {
     let type = field.pointee.type
-    let list = place.load(as: UnsafeRawPointer.self)
     let size = WireDecoder.size(type)
-    let wireType = WireDecoder.wireType(type)
     guard field.pointee.flags & PROTOBUF_C_FIELD_FLAG_PACKED.rawValue != 0 else {
-      for index in 0..<count {
-        Self.writeTag(field, wireType, to: &output)
-        writeValue(type, list + index * size, to: &output)
-      }
+      for index in (0..<count).reversed() { try writeOne(field, list + index * size) }
       return
     }
-    Self.writeTag(field, WireDecoder.Tag.delimited, to: &output)
-    Self.write(UInt64(nextLength()), to: &output)
-    if wireType == WireDecoder.Tag.varint {
-      for index in 0..<count { Self.write(Self.number(type, list + index * size), to: &output) }
+    let behind = written
+    if WireDecoder.wireType(type) == WireDecoder.Tag.varint {
+      for index in (0..<count).reversed() {
+        try makeRoom(0)
+        prepend(Self.number(type, list + index * size))
+      }
+      try makeRoom(0)
     } else {
-      let bytes = UnsafeRawBufferPointer(start: list, count: count * size)
-      Self.write(bytes.bindMemory(to: UInt8.self), to: &output)
+      try prepend(list, count * size)
     }
+    prependLength(written - behind, of: field)
   }
 
-  private mutating func writeValue(
-    _ type: ProtobufCType, _ place: UnsafeRawPointer, to output: inout Output
-  ) {
+  /// Writes a value with its tag.
+  private mutating func writeOne(
+    _ field: Field, _ place: UnsafeRawPointer
+  ) throws(SchemaError) {
+    let type = field.pointee.type
     switch type {
     case PROTOBUF_C_TYPE_MESSAGE:
-      Self.write(UInt64(nextLength()), to: &output)
-      if let message = place.load(as: UnsafeRawPointer?.self) { write(message, to: &output) }
+      let behind = written
+      if let message = place.load(as: UnsafeRawPointer?.self) { try write(message) }
+      try makeRoom(0)
+      prependLength(written - behind, of: field)
     case PROTOBUF_C_TYPE_STRING, PROTOBUF_C_TYPE_BYTES:
       let bytes = Self.bytes(type, place)
-      Self.write(UInt64(bytes.count), to: &output)
-      Self.write(bytes, to: &output)
+      try prepend(UnsafeRawPointer(bytes.baseAddress), bytes.count)
+      prependLength(bytes.count, of: field)
     default:
-      switch WireDecoder.wireType(type) {
-      case WireDecoder.Tag.fixed32:
-        UnsafeMutableRawPointer(output).copyMemory(from: place, byteCount: 4)
-        output += 4
-      case WireDecoder.Tag.fixed64:
-        UnsafeMutableRawPointer(output).copyMemory(from: place, byteCount: 8)
-        output += 8
-      default: Self.write(Self.number(type, place), to: &output)
+      try makeRoom(0)
+      let wireType = WireDecoder.wireType(type)
+      switch wireType {
+      case WireDecoder.Tag.fixed32: copy(place, 4)
+      case WireDecoder.Tag.fixed64: copy(place, 8)
+      default: prepend(Self.number(type, place))
       }
+      prepend(UInt64(field.pointee.id) << 3 | UInt64(wireType))
     }
   }
 
-  private mutating func nextLength() -> UInt32 {
-    defer { count += 1 }
-    return lengths[count]
+  // MARK: Bytes
+
+  /// Makes room for so many bytes, and for a tag and a length or number before them.
+  @inline(__always)
+  private mutating func makeRoom(_ count: Int) throws(SchemaError) {
+    if output - start < count + Self.greatestHead { try startBlock() }
+  }
+
+  /// Goes on in another block, with as much room as was used so far.
+  @inline(never)
+  private mutating func startBlock() throws(SchemaError) {
+    let size = min(max(Self.leastBlock, written), Self.greatestBlock)
+    guard let memory = Arena.allocate(arena, size) else { throw Arena.outOfMemory }
+    finishPiece()
+    start = memory.bindMemory(to: UInt8.self, capacity: size)
+    end = start + size
+    output = end
+  }
+
+  /// Ends the piece that is being written; the next one ends where it begins.
+  private mutating func finishPiece() {
+    guard output < end else { return }
+    pieces.append(UnsafeRawBufferPointer(start: output, count: end - output))
+    finished += end - output
+    end = output
+  }
+
+  /// Writes bytes before what is written, and makes room for their tag and length.
+  @inline(__always)
+  private mutating func prepend(_ bytes: UnsafeRawPointer?, _ count: Int) throws(SchemaError) {
+    guard count < Self.leastPiece else { return try insert(bytes, count) }
+    try makeRoom(count)
+    copy(bytes, count)
+  }
+
+  /// Makes bytes a piece of their own.
+  @inline(never)
+  private mutating func insert(_ bytes: UnsafeRawPointer?, _ count: Int) throws(SchemaError) {
+    finishPiece()
+    pieces.append(UnsafeRawBufferPointer(start: bytes, count: count))
+    finished += count
+    try makeRoom(0)
+  }
+
+  /// Copies bytes, for which there is room, before what is written.
+  @inline(__always)
+  private mutating func copy(_ bytes: UnsafeRawPointer?, _ count: Int) {
+    guard let bytes else { return }
+    output -= count
+    UnsafeMutableRawPointer(output).copyMemory(from: bytes, byteCount: count)
+  }
+
+  /// Writes a varint before what is written.
+  @inline(__always)
+  private mutating func prepend(_ number: UInt64) {
+    guard number >= 0x80 else {
+      output -= 1
+      output.pointee = UInt8(truncatingIfNeeded: number)
+      return
+    }
+    output -= (70 - number.leadingZeroBitCount) / 7
+    var place = output
+    var rest = number
+    while rest >= 0x80 {
+      place.pointee = UInt8(truncatingIfNeeded: rest) | 0x80
+      place += 1
+      rest >>= 7
+    }
+    place.pointee = UInt8(truncatingIfNeeded: rest)
+  }
+
+  /// Writes a field's tag and the length of what it holds.
+  @inline(__always)
+  private mutating func prependLength(_ length: Int, of field: Field) {
+    prepend(UInt64(length))
+    prepend(UInt64(field.pointee.id) << 3 | UInt64(WireDecoder.Tag.delimited))
   }
 }
 
-// What the two passes share.
+// What lies in a struct.
 extension WireEncoder {
   /// Whether a field that may be there once is there.
   @inline(__always)
@@ -253,41 +277,5 @@ extension WireEncoder {
     }
     let data = place.load(as: ProtobufCBinaryData.self)
     return UnsafeBufferPointer(start: data.data, count: data.data == nil ? 0 : data.len)
-  }
-
-  /// Bytes that a varint takes.
-  @inline(__always)
-  static func varintLength(_ number: UInt64) -> Int {
-    (70 - (number | 1).leadingZeroBitCount) / 7
-  }
-
-  @inline(__always)
-  private static func tagLength(_ field: Field) -> Int {
-    varintLength(UInt64(field.pointee.id) << 3)
-  }
-
-  @inline(__always)
-  private static func writeTag(_ field: Field, _ wireType: UInt32, to output: inout Output) {
-    write(UInt64(field.pointee.id) << 3 | UInt64(wireType), to: &output)
-  }
-
-  /// Writes a varint.
-  @inline(__always)
-  private static func write(_ number: UInt64, to output: inout Output) {
-    var rest = number
-    while rest >= 0x80 {
-      output.pointee = UInt8(truncatingIfNeeded: rest) | 0x80
-      output += 1
-      rest >>= 7
-    }
-    output.pointee = UInt8(truncatingIfNeeded: rest)
-    output += 1
-  }
-
-  @inline(__always)
-  private static func write(_ bytes: UnsafeBufferPointer<UInt8>, to output: inout Output) {
-    guard let start = bytes.baseAddress else { return }
-    output.update(from: start, count: bytes.count)
-    output += bytes.count
   }
 }

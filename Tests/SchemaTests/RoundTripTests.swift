@@ -66,6 +66,35 @@ struct RoundTripTests {
     #expect(try Everything(encodedBytes: message.encodedBytes()) == message)
   }
 
+  @Test("a message comes back wherever in it the arena's first block ends")
+  func growing() throws {
+    // What is written first, from the end: ever more of it moves the place where the room runs out from
+    // the first field to the last.
+    var message = Samples.everything
+    for count in 2000..<4090 {
+      let bytes = Wire.varint(UInt64(count)) + [UInt8](repeating: 0x5a, count: count)
+      message.unknownFields = UnknownFields(
+        [900, 901].map { UnknownFields.Field(number: $0, wireType: 2, bytes: bytes) })
+      let decoded = try Everything(encodedBytes: message.encodedBytes())
+      guard decoded == message else {
+        Issue.record("with \(count) bytes twice at the end")
+        return
+      }
+    }
+  }
+
+  @Test("what is long comes back wherever it stands", arguments: [4095, 4096, 5000, 100_000])
+  func long(count: Int) throws {
+    let bytes = [UInt8](repeating: 0x5a, count: count)
+    let text = String(repeating: "é", count: count / 2)
+    let message = Everything(
+      stringValue: text, bytesValue: bytes, inner: Inner(number: 1, text: text),
+      doubles: [Double](repeating: .pi, count: count / 8), strings: ["", text, "a", text],
+      chunks: [bytes, [], bytes], inners: [Inner(text: text), Inner()], counts: [text: 1, "a": 2],
+      byNumber: [3: Inner(text: text)], choice: .raw(bytes), data: Body(bytes))
+    #expect(try Everything(encodedBytes: message.encodedBytes()) == message)
+  }
+
   @Test("numbers of a packed field may come one by one, and the other way round")
   func unpacked() throws {
     let single = Wire().varint(21, 1).delimited(21, [2, 3]).varint(21, 4).bytes
