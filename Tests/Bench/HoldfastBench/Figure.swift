@@ -20,7 +20,8 @@ struct Figure: Sendable {
   var json: String {
     """
     {"bench": "\(name)", "value": \(number(value)), "unit": "\(unit)", "against": "\(against)", \
-    "yardstick": \(number(yardstick)), "ratio": \(threeDigits(ratio))}
+    "yardstick": \(number(yardstick)), "ratio": \(threeDigits(ratio)), \
+    "notes": "\(notes)"}
     """
   }
 

@@ -11,6 +11,14 @@ func seconds(_ body: () async throws -> Void) async rethrows -> Double {
   return Double(time.now.nanoseconds - start.nanoseconds) * 1e-9
 }
 
+/// Runs `body` and returns the seconds of CPU that this process used: for what only computes, so that
+/// others who use the machine don't count.
+func cpuSeconds(_ body: () async throws -> Void) async rethrows -> Double {
+  let start = yardstick_cpu_seconds()
+  try await body()
+  return yardstick_cpu_seconds() - start
+}
+
 /// The middle one of `values`.
 func median(_ values: [Double]) -> Double {
   let sorted = values.sorted()
