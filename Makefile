@@ -78,6 +78,16 @@ bench: build ## Measures it beside C programs on this machine; ONLY=rpc: a part,
 	$(SWIFT) build $(RELEASE) --product holdfast-bench $(SWIFT_FLAGS)
 	HOLDFAST=.build/release/holdfast .build/release/holdfast-bench
 
+# How many times `make bench-peers` takes turns.
+ROUNDS ?= 5
+
+.PHONY: bench-peers
+bench-peers: PACKAGES += python3 zlib1g-dev
+bench-peers: setup ## Measures calls and messages beside grpc-swift-2 and swift-protobuf; ROUNDS=5: turns
+	$(SWIFT) build $(RELEASE) --product holdfast-bench $(SWIFT_FLAGS)
+	$(SWIFT) build $(RELEASE) --package-path Tests/BenchPeers --product Peers $(SWIFT_FLAGS)
+	Tests/BenchPeers/run .build/release/holdfast-bench Tests/BenchPeers/.build/release/Peers $(ROUNDS)
+
 .PHONY: protos
 protos: setup ## Regenerates the C and Swift code of all schemas
 	$(SWIFT) build --product protoc-gen-holdfast $(SWIFT_FLAGS)

@@ -27,7 +27,7 @@ struct Ban: Sendable, CustomTestStringConvertible {
       pattern:
         #"\bDate\s*\(\s*\)|\bDate\.now\b|\b(Continuous|Suspending)Clock\b|\bclock_gettime\b"#,
       reason: "the machine's clock: take a TimeSource",
-      owners: ["Sources/RPC/SystemTimeSource.swift"]),
+      owners: ["Sources/RPC/SystemTimeSource.swift", "Tests/BenchPeers/"]),
     Ban(
       pattern:
         #"\bSystemRandomNumberGenerator\b|\.random\s*\(\s*in:|\.random\s*\(\s*\)|\.randomElement\s*\(\s*\)"#
