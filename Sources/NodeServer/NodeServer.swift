@@ -85,7 +85,7 @@ package final class NodeServer: Sendable {
     }
   }
 
-  /// Serves until everything has ended.
+  /// Serves until everything has ended, or one part of it has failed.
   private func serve() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await self.pool.run() }
@@ -99,7 +99,8 @@ package final class NodeServer: Sendable {
         try await self.link.run(address: self.ownAddress.value)
         self.server.shutdown()
       }
-      try await group.waitForAll()
+      // None can do without the others: the first that fails ends them all.
+      while try await group.next() != nil {}
     }
   }
 

@@ -30,13 +30,14 @@ struct DevCluster: ServerRole {
   }
 
   func run() async throws {
+    // What fails ends the rest: a cluster that lacks a part isn't what was asked for.
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await directory.run() }
       group.addTask {
         try await runNodes(directory: try await directory.listeningAddress)
         directory.stop()
       }
-      try await group.waitForAll()
+      while try await group.next() != nil {}
     }
   }
 
@@ -71,7 +72,7 @@ struct DevCluster: ServerRole {
         for await _ in stopping.stream {}
         for node in nodes { node.stop() }
       }
-      try await group.waitForAll()
+      while try await group.next() != nil {}
     }
   }
 }

@@ -1,0 +1,44 @@
+import Foundation
+import Testing
+
+/// How servers end: when they can't serve, and when they are told to.
+@Suite(.serialized) struct ServerEndingTests {
+  @Test(
+    "a node of another cluster says which cluster each is of, and ends", .timeLimit(.minutes(2)))
+  func otherCluster() async throws {
+    try await TestCluster.with(nodes: 1) { cluster in
+      let first = try #require(try await cluster.run("status", "--json").objects.first)
+      await cluster.killNode(1)
+      let other = try RunningProcess(
+        ["directory", "--data", cluster.scratch.path("other"), "--listen", "127.0.0.1:0"],
+        scratch: cluster.scratch)
+      let address = try await TestCluster.readyAddress(of: other)
+      let status = try await RunningProcess(
+        ["status", "--json", "--directory", address], scratch: cluster.scratch
+      ).outcome()
+      let node = try await RunningProcess(
+        ["node", "--data", cluster.scratch.path("node-1"), "--directory", address],
+        scratch: cluster.scratch
+      ).outcome()
+      #expect(node.status == 73, "\(node.errors)")
+      let said = node.errors.split(separator: "\n").last { $0.hasPrefix("holdfast: ") } ?? ""
+      for object in [first, try #require(try status.objects.first)] {
+        #expect(said.contains(try #require(object["cluster"] as? String)), "\(node.errors)")
+      }
+      await other.end(with: SIGKILL)
+    }
+  }
+
+  @Test("a node whose port is in use says so, and ends", .timeLimit(.minutes(2)))
+  func portInUse() async throws {
+    try await TestCluster.with(nodes: 0) { cluster in
+      let node = try await RunningProcess(
+        [
+          "node", "--data", cluster.scratch.path("node-1"), "--directory", cluster.address,
+          "--listen", cluster.address,
+        ], scratch: cluster.scratch
+      ).outcome()
+      #expect(node.status == 69 && node.errors.contains("in use"), "\(node.errors)")
+    }
+  }
+}
