@@ -15,10 +15,12 @@ struct GetCommand: AsyncParsableCommand {
     commandName: "get", abstract: "Read a file, or all files with a prefix.",
     discussion: """
       Every byte is compared to its checksum before it is written. The file appears under its name \
-      when it is whole: a command that fails or is killed leaves nothing behind.
+      when it is whole: a command that fails or is killed leaves nothing behind. A file that is \
+      replaced keeps its mode; links are followed; a device or a pipe gets the bytes as they come.
 
         holdfast get report.pdf                  into report.pdf
         holdfast get archive:2026/q1.pdf q1.pdf  into q1.pdf
+        holdfast get archive:2026/q1.pdf /tmp    into /tmp/q1.pdf
         holdfast get src.tar - | tar x           to standard output
         holdfast get --range 0-1023 big.bin -    the first 1,024 bytes
         holdfast get -r trips/rome photos        trips/rome/a.jpg becomes photos/a.jpg
@@ -30,7 +32,7 @@ struct GetCommand: AsyncParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "The file to write; - for standard output; by default the key's last part. With -r a directory.",
+      "The file to write, or the directory to write it in; - for standard output; by default the key's last part. With -r a directory.",
       valueName: "file"))
   var target: String?
 
@@ -64,20 +66,21 @@ struct GetCommand: AsyncParsableCommand {
       return
     }
     let path = try targetPath(of: name)
-    let partial = try PartialFile(target: path, unique: SystemRandomSource().next())
-    let entry = try await fetch(name, into: FileSink(descriptor: partial.descriptor, label: path))
-    try partial.commit()
+    let target = try await LocalTarget.open(path, unique: SystemRandomSource().next())
+    let entry = try await fetch(name, into: FileSink(descriptor: target.descriptor, label: path))
+    try target.commit()
     if client.json { client.printJSON(entry.json(and: ["file": .string(path)])) }
   }
 
   private func targetPath(of name: Name) throws -> String {
-    if let target { return target }
+    if let target, !LocalFile.isDirectory(target) { return target }
     let last = name.key.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
     guard !last.isEmpty, last != ".", last != ".." else {
       throw CommandFailure(
         .usage, "'\(name)' has no last part to name a file with: say 'holdfast get NAME FILE'")
     }
-    return String(last)
+    guard let target else { return String(last) }
+    return target + (target.hasSuffix("/") ? "" : "/") + last
   }
 
   @discardableResult

@@ -46,7 +46,27 @@ final class LocalFile: Sendable {
 
   /// Whether `path` is a directory, links followed.
   static func isDirectory(_ path: String) -> Bool {
+    kind(of: path) == .directory
+  }
+
+  /// What stands at a path.
+  enum Kind: Sendable, Equatable {
+    case regular
+    case directory
+    case link
+    /// A device, a pipe or a socket.
+    case special
+  }
+
+  /// What stands at `path`; nil: nothing, or it can't be seen.
+  static func kind(of path: String, followingLinks: Bool = true) -> Kind? {
     var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    guard (followingLinks ? stat(path, &status) : lstat(path, &status)) == 0 else { return nil }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return .regular
+    case S_IFDIR: return .directory
+    case S_IFLNK: return .link
+    default: return .special
+    }
   }
 }

@@ -9,7 +9,8 @@ import Synchronization
 /// A file in the making beside its target: it gets the target's name when it is whole, and until then
 /// no name at all, so that nothing half-written is left however the process ends.
 ///
-/// Where the file system can't make nameless files, it has a hidden name that is removed on failure.
+/// Where the file system can't make nameless files, it has a hidden name that is removed on failure. A
+/// file that it replaces leaves it its mode and, where the system allows that, its owner.
 final class PartialFile: Sendable {
   /// Open for writing.
   let descriptor: Int32
@@ -22,10 +23,14 @@ final class PartialFile: Sendable {
   ///
   /// `unique` tells this file from others in the making.
   ///
-  /// - Throws: `CommandFailure`: the directory isn't there or can't be written, `target` is a directory.
+  /// - Throws: `CommandFailure`: the directory isn't there or can't be written, `target` is a directory, a
+  ///   device, a pipe or a socket, which must not be replaced.
   init(target: String, unique: UInt64) throws {
     guard !LocalFile.isDirectory(target) else {
       throw CommandFailure(.cannotCreate, "'\(target)' is a directory; name a file in it")
+    }
+    guard LocalFile.kind(of: target, followingLinks: false) != .special else {
+      throw CommandFailure(.cannotCreate, "'\(target)' is no regular file; it is not replaced")
     }
     self.target = target
     self.unique = unique
@@ -40,6 +45,7 @@ final class PartialFile: Sendable {
     if anonymous >= 0 {
       descriptor = anonymous
       hiddenName = Mutex(nil)
+      Self.keepRights(of: target, on: descriptor)
       return
     }
     let name = Self.hiddenName(in: folder, unique: unique)
@@ -52,6 +58,7 @@ final class PartialFile: Sendable {
         : CommandFailure.system(code, "'\(target)'")
     }
     hiddenName = Mutex(name)
+    Self.keepRights(of: target, on: descriptor)
   }
 
   /// The file is whole: gives it the target's name, replacing what stood there.
@@ -78,6 +85,22 @@ final class PartialFile: Sendable {
       if let name { unlink(name) }
     }
     if descriptor >= 0 { close(descriptor) }
+  }
+
+  /// Gives an open file the owner and the mode of the regular file at `target`, when there is one. Rights
+  /// for a group that it can't have are those of everybody else; the set-user-ID bit and its like go, as
+  /// they do when a file is written to.
+  private static func keepRights(of target: String, on descriptor: Int32) {
+    var old = stat()
+    guard lstat(target, &old) == 0, old.st_mode & S_IFMT == S_IFREG else { return }
+    var mode = old.st_mode & 0o777
+    if fchown(descriptor, old.st_uid, old.st_gid) != 0,
+      fchown(descriptor, uid_t.max, old.st_gid) != 0
+    {
+      mode = mode & 0o707 | (mode & 0o007) << 3
+    }
+    // Where a file system has no modes there is none to keep.
+    _ = fchmod(descriptor, mode)
   }
 
   private static func folder(of path: String) -> String {

@@ -9,6 +9,7 @@ import Testing
     defer { scratch.remove() }
     try scratch.write("file", [1])
     try scratch.write("folder/file", [1])
+    try scratch.write("folder/x/file", [1])
     let nowhere = ["--directory", "127.0.0.1:1"]
     let cases: [([String], Int32, String)] = [
       (["put", "file", ""], 64, "empty"),
@@ -18,7 +19,8 @@ import Testing
       (["put", "folder"], 64, "-r"),
       (["put", "file", "--class", "replica-9"], 64, "replica-3"),
       (["get"], 64, "name"),
-      (["get", "x", "folder"], 73, "directory"),
+      (["get", "x", "folder"], 73, "'folder/x' is a directory"),
+      (["get", "a/..", "folder"], 64, "last part"),
       (["get", "x", "-r"], 64, "DIR"),
       (["stat", "file"] + nowhere, 69, "127.0.0.1:1"),
       (["put", "file"] + nowhere, 69, "127.0.0.1:1"),
