@@ -1,3 +1,5 @@
+import StoreClient
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -11,12 +13,21 @@ final class LocalFile: Sendable {
   /// Bytes when it was opened; nil for what has no size, such as a pipe.
   let bytes: UInt64?
 
+  /// Opens a file, where a named pipe waits for its writer as `cat` does: without one it would be read
+  /// as an empty file.
+  ///
+  /// - Throws: `CommandFailure`, as for `init`.
+  static func waitingForWriter(_ path: String) async throws -> LocalFile {
+    try await FileQueue.run { try LocalFile(reading: path, waitsForWriter: true) }
+  }
+
   /// Opens a file.
   ///
+  /// With `waitsForWriter` it blocks at a named pipe until that has a writer.
+  ///
   /// - Throws: `CommandFailure`: there is none, or it is a directory, or it may not be read.
-  init(reading path: String) throws {
-    // Not blocking: a named pipe without a writer would hold the command for ever.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  init(reading path: String, waitsForWriter: Bool = false) throws {
+    let descriptor = Self.open(path, O_RDONLY | O_CLOEXEC | (waitsForWriter ? 0 : O_NONBLOCK))
     guard descriptor >= 0 else { throw CommandFailure.system(errno, "'\(path)'") }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
@@ -36,6 +47,18 @@ final class LocalFile: Sendable {
 
   deinit {
     close(descriptor)
+  }
+
+  /// Opens a file, again when a signal broke that off.
+  private static func open(_ path: String, _ flags: Int32) -> Int32 {
+    while true {
+      #if canImport(Glibc)
+        let descriptor = Glibc.open(path, flags)
+      #else
+        let descriptor = Darwin.open(path, flags)
+      #endif
+      if descriptor >= 0 || errno != EINTR { return descriptor }
+    }
   }
 
   /// The last part of a path, such as `b` of `a/b`; nil when there is none, as in `/` or `..`.

@@ -61,7 +61,7 @@ struct PutCommand: AsyncParsableCommand {
       return
     }
     let target = try targetName()
-    let file = try openSource()
+    let file = try await openSource()
     let label = source == "-" ? "standard input" : source
     let progress = TerminalProgress(target.description)
     let receipt = try await client.withClient { client in
@@ -80,8 +80,8 @@ struct PutCommand: AsyncParsableCommand {
   }
 
   /// The file; nil for standard input.
-  private func openSource() throws -> LocalFile? {
-    source == "-" ? nil : try LocalFile(reading: source)
+  private func openSource() async throws -> LocalFile? {
+    source == "-" ? nil : try await LocalFile.waitingForWriter(source)
   }
 
   private func targetName() throws -> Name {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What `get` does with what stands at its target.
+/// What `get` does with what stands at its target, and `put` with a pipe.
 @Suite(.serialized) struct TargetTests {
   /// The type and the mode of what stands at a path.
   private func look(_ path: String) -> (type: FileAttributeType?, mode: Int?) {
@@ -104,6 +104,29 @@ import Testing
       let get = try await cluster.run("get", "-r", "tree", "back")
       #expect(get.status == 73 && get.errors.contains("regular"), "\(get.errors)")
       #expect(look(scratch.path("back/pipe")).type == .typeUnknown)
+    }
+  }
+
+  @Test("a pipe that has no writer yet is waited for", .timeLimit(.minutes(2)))
+  func pipes() async throws {
+    try await TestCluster.with(nodes: 2) { cluster in
+      let scratch = cluster.scratch
+      let bytes = noise(300_000, seed: 5)
+      try scratch.write("in", bytes)
+      #expect(mkfifo(scratch.path("pipe"), 0o600) == 0)
+      let put = try cluster.start(["put", "pipe", "stored"])
+      // Another one is done in the meantime: the first would be, too, if it didn't wait.
+      for _ in 0..<2 { #expect(try await cluster.run("put", "in", "other").status == 0) }
+      guard put.isRunning else {
+        Issue.record("stored without a writer: \(await put.outcome().text)")
+        return
+      }
+      let writer = try RunningProcess(
+        program: "/bin/sh", ["-c", "exec cat in > pipe"], scratch: scratch)
+      let outcome = await put.outcome()
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      #expect(await writer.outcome().status == 0)
+      #expect(try await cluster.run("get", "stored", "-").output == bytes)
     }
   }
 }
