@@ -35,7 +35,8 @@ extension Receipt {
     let few =
       copies < targetCopies
       ? " (\(targetCopies) wanted: not enough nodes are up)" : ""
-    return "\(entry.name)  \(Quantity.bytes(entry.size))  version \(entry.version)  "
+    return
+      "\(entry.name.description.visible)  \(Quantity.bytes(entry.size))  version \(entry.version)  "
       + "\(copies) \(copies == 1 ? "copy" : "copies")\(few)\(fsynced ? ", on disk" : "")"
   }
 }

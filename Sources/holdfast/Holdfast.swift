@@ -87,7 +87,7 @@ struct Holdfast: AsyncParsableCommand {
 
   private static func report(_ error: any Error) -> Int32 {
     if let failure = CommandFailure(describing: error) {
-      if !failure.message.isEmpty { StandardError.line("holdfast: \(failure.message)") }
+      if !failure.message.isEmpty { StandardError.line("holdfast: \(failure.message.visible)") }
       return failure.status.rawValue
     }
     let text = fullMessage(for: error)

@@ -7,7 +7,8 @@ struct ListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ls", abstract: "List names.",
     discussion: """
-      Names come in the order of their bytes.
+      Names come in the order of their bytes. Control characters in them are shown as \\n, \\x1B and the \
+      like; with --json names are exact.
 
         holdfast ls                      all of the bucket 'default'
         holdfast ls archive:2026/        the keys of 'archive' that begin with 2026/
@@ -40,14 +41,14 @@ struct ListCommand: AsyncParsableCommand {
         let size = Quantity.bytes(entry.size)
         let padding = String(repeating: " ", count: max(0, 10 - size.count))
         let moment = Quantity.moment(microsecondsSince1970: entry.modifiedMicroseconds)
-        StandardOutput.shared.line("\(padding)\(size)  \(moment)  \(entry.name.key)")
+        StandardOutput.shared.line("\(padding)\(size)  \(moment)  \(entry.name.key.visible)")
       }
     case .prefix(let prefix):
       if client.json {
         client.printJSON(.of(["bucket": .string(bucket), "prefix": .string(prefix)]))
       } else {
         let blank = String(repeating: " ", count: 38)
-        StandardOutput.shared.line("\(blank)\(prefix)")
+        StandardOutput.shared.line("\(blank)\(prefix.visible)")
       }
     }
   }

@@ -31,7 +31,7 @@ struct RemoveCommand: AsyncParsableCommand {
           let failure = CommandFailure.describing(error)
           // Without the Directory the other names fare no better.
           if failure.status == .unavailable || names.count == 1 { throw failure }
-          StandardError.line("holdfast: \(failure.message)")
+          StandardError.line("holdfast: \(failure.message.visible)")
           worst = ExitStatus.worse(worst, failure.status)
         }
       }

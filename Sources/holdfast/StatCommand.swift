@@ -22,7 +22,8 @@ struct StatCommand: AsyncParsableCommand {
     }
     let entry = status.entry
     let rows = [
-      ["bucket", entry.name.bucket], ["key", entry.name.key], ["version", "\(entry.version)"],
+      ["bucket", entry.name.bucket], ["key", entry.name.key.visible],
+      ["version", "\(entry.version)"],
       ["size", "\(entry.size) (\(Quantity.bytes(entry.size)))"],
       ["checksum", "\(hexadecimal(entry.checksum)) (CRC-32C)"],
       ["modified", Quantity.moment(microsecondsSince1970: entry.modifiedMicroseconds)],

@@ -119,7 +119,7 @@ struct StoreDumpCommand: AsyncParsableCommand {
         record.badBlocks.isEmpty
         ? "" : " DAMAGED in blocks \(record.badBlocks.map(String.init).joined(separator: ", "))"
       return "\(head) chunk \(chunk.id) epoch \(chunk.epoch) \(chunk.length) bytes "
-        + "\(hexadecimal(record.chunk.checksum)) \(chunk.name)\(ends)\(state)"
+        + "\(hexadecimal(record.chunk.checksum)) \(chunk.name.description.visible)\(ends)\(state)"
     case .nothing(let range): return "\(range.lowerBound) +\(range.count) nothing"
     case .checkpoint(let offset, let entries, let kills):
       return "\(offset) checkpoint of \(entries) chunks and \(kills) ended records"

@@ -17,7 +17,7 @@ final class TerminalProgress: Sendable {
   init(_ label: String) {
     meter =
       isatty(STDERR_FILENO) == 1
-      ? Mutex(ProgressMeter(label: label, now: time.now)) : nil
+      ? Mutex(ProgressMeter(label: label.visible, now: time.now)) : nil
   }
 
   /// So much is done.

@@ -71,7 +71,7 @@ struct TreeDownload: Sendable {
     if options.json {
       options.printJSON(read.json(and: ["file": .string(path)]))
     } else {
-      StandardOutput.shared.line("\(path)  \(Quantity.bytes(read.size))")
+      StandardOutput.shared.line("\(path.visible)  \(Quantity.bytes(read.size))")
     }
   }
 

@@ -57,7 +57,7 @@ struct TreeTransfer: Sendable {
         endQuietly()
       } catch {
         let failure = CommandFailure.describing(error)
-        StandardError.line("holdfast: \(failure.message)")
+        StandardError.line("holdfast: \(failure.message.visible)")
         state.withLock {
           $0.failed += 1
           $0.worst = ExitStatus.worse($0.worst, failure.status)

@@ -38,7 +38,7 @@ struct TreeUpload: Sendable {
   private func store(_ item: FileTree.Item, with client: StoreClient) async throws -> Bool {
     switch item.kind {
     case .skipped(let reason):
-      StandardError.line("holdfast: '\(item.path)' is left out: \(reason)")
+      StandardError.line("holdfast: '\(item.path.visible)' is left out: \(reason)")
       return false
     case .failed(let failure):
       throw failure

@@ -124,4 +124,13 @@ import Testing
     #expect(try RPCCallCommand.values(in: "{}\n\n{ }\n", kind: .clientStreaming) == ["{}", "{ }"])
     #expect(try RPCCallCommand.values(in: "{\n}", kind: .unary) == ["{\n}"])
   }
+
+  @Test("what would move a terminal's cursor or turn its text round is shown instead")
+  func visible() {
+    #expect("a b/ü日本.txt".visible == "a b/ü日本.txt")
+    #expect("a\nb\tc\rd".visible == #"a\nb\tc\rd"#)
+    #expect("\u{1B}[2J\u{7}\u{7F}\u{9B}".visible == #"\x1B[2J\x07\x7F\x9B"#)
+    #expect("\r\n".visible == #"\r\n"#)
+    #expect("a\u{202E}b\u{2066}\u{2028}".visible == #"a\u{202E}b\u{2066}\u{2028}"#)
+  }
 }

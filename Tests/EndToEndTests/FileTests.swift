@@ -111,4 +111,28 @@ import Testing
       #expect(folder.status == 66 && folder.errors.contains("get -r"))
     }
   }
+
+  @Test(
+    "control characters of names are shown and not sent to the terminal; JSON has them as they are")
+  func controlCharacters() async throws {
+    try await TestCluster.with(nodes: 2) { cluster in
+      try cluster.scratch.write("in", [1])
+      let name = "evil\n\u{1B}[2Jx"
+      let shown = #"evil\n\x1B[2Jx"#
+      let said = [
+        try await cluster.run("put", "in", name), try await cluster.run("ls"),
+        try await cluster.run("ls", "--delimiter", "x"), try await cluster.run("stat", name),
+        try await cluster.run("get", "-r", "", "back"), try await cluster.run("put", "-r", "back"),
+      ]
+      for outcome in said {
+        #expect(outcome.status == 0 && outcome.text.contains(shown), "\(outcome.text)")
+        #expect(!outcome.output.contains(0x1B), "\(outcome.text)")
+      }
+      let missing = try await cluster.run("get", name + "y")
+      #expect(missing.status == 66 && missing.errors.contains(shown), "\(missing.errors)")
+      #expect(missing.errors.filter { $0 == "\n" }.count == 1)
+      let keys = try await cluster.run("ls", "evil", "--json").objects
+      #expect(keys.map { $0["key"] as? String } == [name])
+    }
+  }
 }
