@@ -1,4 +1,3 @@
-import Foundation
 import GRDB
 package import StoreModel
 import Synchronization
@@ -40,8 +39,8 @@ package final class SQLiteMetadataStore: MetadataStore {
   ///     connection each; with none, and in memory, reads run with the writes). At least one.
   ///   - maxBytes: the database may not grow beyond; nil: as large as its disk.
   ///   - clusterBits: 128 random bits, which become the identity of a cluster that is made.
-  /// - Throws: `StoreError`: `preconditionFailed` when another Directory has it open or a newer program
-  ///   wrote it; `internal` when it can't be opened.
+  /// - Throws: `StoreError`: `preconditionFailed` when another Directory has it open, a newer program wrote
+  ///   it or there can be no such directory; `internal` when it can't be opened.
   package init(
     _ location: Location, executors: [any SerialExecutor], maxBytes: UInt64? = nil,
     clusterBits: (UInt64, UInt64)
@@ -51,8 +50,7 @@ package final class SQLiteMetadataStore: MetadataStore {
     do {
       var path: String?
       if case .directory(let directory) = location {
-        try FileManager.default.createDirectory(
-          atPath: directory, withIntermediateDirectories: true)
+        try DirectoryLock.makeDirectory(directory)
         lock = try DirectoryLock(directory: directory)
         path = directory + "/" + Self.fileName
       } else {

@@ -35,6 +35,10 @@ import Testing
       (["status", "--tls-cert", "file"], 64, "--tls-key"),
       (["directory", "--data", "d", "--tls-ca", "file"], 64, "--tls-cert"),
       (["directory", "--data", "d", "--tls-cert", "file", "--tls-key", "file"], 64, "PEM"),
+      (["directory", "--data", "file", "--listen", "127.0.0.1:0"], 73, "'file' can't be"),
+      (["directory", "--data", "file/below", "--listen", "127.0.0.1:0"], 73, "directory"),
+      (["directory", "--data", "/proc/x", "--listen", "127.0.0.1:0"], 73, "'/proc/x' can't be"),
+      (["node", "--data", "file"], 73, "file"),
       (["rpc", "call", "127.0.0.1:1", "holdfast.v1.Directory/GetStatus", "{"], 64, "request"),
       (["frobnicate"], 64, "frobnicate"),
       (["dev", "--nodes", "0"], 64, "--nodes"),
@@ -44,6 +48,7 @@ import Testing
       #expect(outcome.status == status, "\(arguments): \(outcome.errors)")
       #expect(outcome.errors.contains(word), "\(arguments): \(outcome.errors)")
       #expect(outcome.errors.hasPrefix("holdfast: "), "\(arguments): \(outcome.errors)")
+      #expect(!outcome.errors.contains("Error Domain"), "\(arguments): \(outcome.errors)")
     }
   }
 
