@@ -71,6 +71,11 @@ struct NodeCommand: AsyncParsableCommand {
 }
 
 /// Where the Directory is: as said on the command line, in the environment, or where it is by default.
-func directoryAddress(_ option: String?) -> Address {
-  Address(option ?? getenv("HOLDFAST_DIRECTORY").map { String(cString: $0) } ?? "127.0.0.1:7400")
+/// An empty variable counts as none.
+func directoryAddress(
+  _ option: String?,
+  environment: String? = getenv("HOLDFAST_DIRECTORY").map { String(cString: $0) }
+) -> Address {
+  let variable = environment.flatMap { $0.isEmpty ? nil : $0 }
+  return Address(option ?? variable ?? "127.0.0.1:7400")
 }

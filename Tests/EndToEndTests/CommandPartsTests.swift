@@ -125,6 +125,15 @@ import Testing
     #expect(try RPCCallCommand.values(in: "{\n}", kind: .unary) == ["{\n}"])
   }
 
+  @Test("the Directory is where the option says, else the variable unless it is empty")
+  func directoryAddresses() {
+    #expect(directoryAddress("a:1", environment: "b:2") == Address("a:1"))
+    #expect(directoryAddress(nil, environment: "b:2") == Address("b:2"))
+    for nothing in [nil, ""] {
+      #expect(directoryAddress(nil, environment: nothing) == Address("127.0.0.1:7400"))
+    }
+  }
+
   @Test("what would move a terminal's cursor or turn its text round is shown instead")
   func visible() {
     #expect("a b/ü日本.txt".visible == "a b/ü日本.txt")
