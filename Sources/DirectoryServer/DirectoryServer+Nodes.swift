@@ -46,23 +46,21 @@ extension DirectoryServer: DirectoryService {
     }
   }
 
-  /// Takes a node's reports until it leaves or its stream breaks.
+  /// Takes a node's reports until it leaves, its stream breaks or the server is to stop: the node comes
+  /// back when there is a Directory again.
   package func heartbeat(
     _ requests: MessageReader<HeartbeatRequest>, responses: MessageWriter<HeartbeatResponse>,
     context: CallContext
   ) async throws {
-    var stream = HeartbeatStream()
-    do {
-      try await answer {
-        while let request = try await requests.next() {
-          try await responses.write(try await take(request, &stream))
-        }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await self.takeReports(requests, responses) }
+      group.addTask {
+        await self.monitor.untilDraining()
+        throw RPCError(.unavailable, "the Directory is stopping")
       }
-    } catch {
-      await end(stream)
-      throw error
+      defer { group.cancelAll() }
+      try await group.next()
     }
-    await end(stream)
   }
 
   /// Every node the Directory knows.
@@ -99,6 +97,24 @@ extension DirectoryServer: DirectoryService {
     /// The revision of the groups at the last answer, and the highest epoch the node was told of each.
     var revision: UInt64?
     var epochs: [GroupID: UInt64] = [:]
+  }
+
+  /// Takes reports until there are no more, then knows the node as one that isn't heard.
+  private func takeReports(
+    _ requests: MessageReader<HeartbeatRequest>, _ responses: MessageWriter<HeartbeatResponse>
+  ) async throws {
+    var stream = HeartbeatStream()
+    do {
+      try await answer {
+        while let request = try await requests.next() {
+          try await responses.write(try await take(request, &stream))
+        }
+      }
+    } catch {
+      await end(stream)
+      throw error
+    }
+    await end(stream)
   }
 
   /// One report.

@@ -18,16 +18,23 @@ package final class DirectoryServer: Sendable {
   let random: any RandomSource
   let logger: Logger
   let configuration: DirectoryConfiguration
+  /// Of the server that calls come through: tells when it is to stop.
+  let monitor: ServerMonitor
   let map: Mutex<ClusterMap>
 
   /// Loads nodes and groups from the store. Every node is suspect until it is heard.
   ///
+  /// `monitor` is the one of the server that calls come through: when that drains, the nodes' streams of
+  /// reports end, which would go on for ever otherwise.
+  ///
   /// - Throws: `StoreError` when the store can't be read.
   package init(
     store: any MetadataStore, time: any TimeSource, random: any RandomSource, logger: Logger,
-    configuration: DirectoryConfiguration = DirectoryConfiguration()
+    configuration: DirectoryConfiguration = DirectoryConfiguration(),
+    monitor: ServerMonitor = ServerMonitor()
   ) async throws(StoreError) {
     self.store = store
+    self.monitor = monitor
     self.time = time
     self.random = random
     self.logger = logger

@@ -26,9 +26,9 @@ struct DirectoryRole: ServerRole {
     }
     store = try SQLiteMetadataStore(
       .directory(data), executors: executors, clusterBits: (random.next(), random.next()))
-    directory = try await DirectoryServer(
-      store: store, time: time, random: random, logger: logger)
     let monitor = ServerMonitor()
+    directory = try await DirectoryServer(
+      store: store, time: time, random: random, logger: logger, monitor: monitor)
     var router = Router([directory])
     router.addStandardServices(files: [.holdfastV1Directory], monitor: monitor)
     server = RPCServer(

@@ -87,6 +87,23 @@ struct DirectoryServerTests {
     }
   }
 
+  @Test("a stream of reports ends when the server is to stop", .timeLimit(.minutes(1)))
+  func drain() async throws {
+    try await Fixture.run { directory in
+      try await directory.register(1)
+      let outcome = await status {
+        try await directory.client.heartbeat { writer, reader in
+          try await writer.write(HeartbeatRequest(node: 1, statistics: Fixture.statistics))
+          _ = try await reader.next()
+          // The stream alone would be waited for as long as this.
+          directory.rpc.shutdown(grace: .seconds(300))
+          while try await reader.next() != nil {}
+        }
+      }
+      #expect(outcome == .unavailable)
+    }
+  }
+
   @Test("a node that leaves cleanly is suspect for half an hour, also over a restart")
   func leaving() async throws {
     let store = try Fixture.memory()

@@ -87,6 +87,8 @@ struct Fixture: Sendable {
   let server: DirectoryServer
   let time: ManualTime
   let store: SQLiteMetadataStore
+  /// The server that its calls come through.
+  let rpc: RPCServer
 
   /// Runs `body` with a Directory over `store`, by default a fresh one in memory.
   static func run(
@@ -96,12 +98,14 @@ struct Fixture: Sendable {
     let store = try given ?? memory()
     let time = ManualTime()
     let random = SeededSource()
+    let monitor = ServerMonitor()
     let server = try await DirectoryServer(
-      store: store, time: time, random: random, logger: Logger(label: "test") { _ in Silent() })
+      store: store, time: time, random: random, logger: Logger(label: "test") { _ in Silent() },
+      monitor: monitor)
     let transport = MemoryTransport()
     let rpc = RPCServer(
       router: Router([server]), transport: transport, address: Address("directory:0"),
-      time: SystemTimeSource())
+      time: SystemTimeSource(), monitor: monitor)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await rpc.run() }
       group.addTask { try await server.run() }
@@ -110,7 +114,8 @@ struct Fixture: Sendable {
         to: address, transport: transport, time: SystemTimeSource(), random: random
       ) { channel in
         try await body(
-          Fixture(client: DirectoryClient(channel), server: server, time: time, store: store))
+          Fixture(
+            client: DirectoryClient(channel), server: server, time: time, store: store, rpc: rpc))
       }
       group.cancelAll()
     }

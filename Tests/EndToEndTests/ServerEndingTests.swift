@@ -1,4 +1,5 @@
 import Foundation
+import RPC
 import Testing
 
 /// How servers end: when they can't serve, and when they are told to.
@@ -39,6 +40,19 @@ import Testing
         ], scratch: cluster.scratch
       ).outcome()
       #expect(node.status == 69 && node.errors.contains("in use"), "\(node.errors)")
+    }
+  }
+
+  @Test("a Directory stops at once while nodes report to it, and they find it again")
+  func directoryRestart() async throws {
+    try await TestCluster.with(nodes: 2) { cluster in
+      let clock = SystemTimeSource()
+      let begin = clock.now
+      #expect(await cluster.stopDirectory() == 0)
+      // Calls that go on for ever would be waited for five seconds.
+      #expect(begin.duration(to: clock.now) < .seconds(5))
+      try await cluster.startDirectory()
+      try await cluster.waitForNodes(up: 2)
     }
   }
 }

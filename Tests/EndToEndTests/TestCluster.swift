@@ -87,6 +87,11 @@ final class TestCluster: @unchecked Sendable {
     await directory?.end(with: SIGKILL)
   }
 
+  /// Ends the Directory as an administrator does; returns its exit code.
+  func stopDirectory() async -> Int32? {
+    await directory?.end(with: SIGTERM)
+  }
+
   /// Ends a node as a crash does.
   func killNode(_ number: Int) async {
     await nodes[number]?.end(with: SIGKILL)
