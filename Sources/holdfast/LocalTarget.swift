@@ -9,7 +9,8 @@ import StoreClient
 /// Where one file that is read goes on this machine, as `cp` and `cat >` have it.
 ///
 /// A regular file is replaced when all bytes are there, and a link's target rather than the link; what
-/// isn't a regular file, such as a device or a pipe, stays and gets the bytes as they come.
+/// isn't a regular file, such as a device or a pipe, or is open in this process, such as `/dev/stdout`,
+/// stays and gets the bytes as they come.
 enum LocalTarget: Sendable {
   /// A file that appears when it is whole.
   case whole(PartialFile)
@@ -22,10 +23,20 @@ enum LocalTarget: Sendable {
   ///
   /// - Throws: `CommandFailure`: `path` is a directory or can't be written.
   static func open(_ path: String, unique: UInt64) async throws -> LocalTarget {
-    guard LocalFile.kind(of: path) == .special else {
-      return .whole(try PartialFile(target: try resolved(path), unique: unique))
+    var place = path
+    for _ in 0..<maxLinks {
+      if let number = ownDescriptor(place) {
+        return .through(try OpenTarget(number, label: path))
+      }
+      guard LocalFile.kind(of: place) != .special else {
+        return .through(try await FileQueue.run { [place] in try OpenTarget(place) })
+      }
+      guard LocalFile.kind(of: place, followingLinks: false) == .link else {
+        return .whole(try PartialFile(target: place, unique: unique))
+      }
+      place = try linked(place)
     }
-    return .through(try await FileQueue.run { try OpenTarget(path) })
+    throw CommandFailure.system(ELOOP, "'\(path)'")
   }
 
   /// Open for writing.
@@ -46,20 +57,26 @@ enum LocalTarget: Sendable {
   /// How many links may lead to another: the system's own limit.
   private static let maxLinks = 40
 
-  /// The path behind the links at `path`'s end; there may be nothing at it.
-  private static func resolved(_ path: String) throws -> String {
-    var path = path
-    for _ in 0..<maxLinks {
-      guard LocalFile.kind(of: path, followingLinks: false) == .link else { return path }
-      var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
-      let count = readlink(path, &bytes, bytes.count)
-      guard count > 0, let link = Self.text(bytes[..<count]) else {
-        throw CommandFailure.system(count < 0 ? errno : EINVAL, "'\(path)'")
-      }
-      let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
-      path = link.hasPrefix("/") ? link : folder + link
+  /// Where the link at `path` leads; there may be nothing.
+  private static func linked(_ path: String) throws -> String {
+    var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(path, &bytes, bytes.count)
+    guard count > 0, let link = text(bytes[..<count]) else {
+      throw CommandFailure.system(count < 0 ? errno : EINVAL, "'\(path)'")
     }
-    throw CommandFailure.system(ELOOP, "'\(path)'")
+    let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
+    return link.hasPrefix("/") ? link : folder + link
+  }
+
+  /// The open descriptor of this process that `path` stands for, as what `/dev/stdout` leads to does:
+  /// writing goes on where that stands, even in a file.
+  private static func ownDescriptor(_ path: String) -> Int32? {
+    guard let slash = path.lastIndex(of: "/"),
+      let number = Int32(path[path.index(after: slash)...]),
+      let resolved = realpath(String(path[...slash]), nil)
+    else { return nil }
+    defer { free(resolved) }
+    return ["/proc/\(getpid())/fd", "/dev/fd"].contains(String(cString: resolved)) ? number : nil
   }
 
   private static func text(_ bytes: ArraySlice<CChar>) -> String? {
@@ -81,6 +98,15 @@ final class OpenTarget: Sendable {
       opened = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
     } while opened < 0 && errno == EINTR
     guard opened >= 0 else { throw CommandFailure.system(errno, "'\(path)'") }
+    descriptor = opened
+  }
+
+  /// Another descriptor for what is open as `number` in this process.
+  ///
+  /// - Throws: `CommandFailure`: nothing is.
+  init(_ number: Int32, label: String) throws {
+    let opened = fcntl(number, F_DUPFD_CLOEXEC, 0)
+    guard opened >= 0 else { throw CommandFailure.system(errno, "'\(label)'") }
     descriptor = opened
   }
 

@@ -93,6 +93,23 @@ import Testing
     }
   }
 
+  @Test("what /dev/stdout leads to is written on, not replaced")
+  func descriptors() async throws {
+    try await TestCluster.with(nodes: 2) { cluster in
+      try cluster.scratch.write("in", Array("stored\n".utf8))
+      #expect(try await cluster.run("put", "in", "stored").status == 0)
+      let script = """
+        { echo before; "$0" get stored /dev/stdout; "$0" get stored /dev/fd/3; echo after; } > out 3>&1
+        """
+      let shell = try await RunningProcess(
+        program: "/bin/sh", ["-c", script, RunningProcess.holdfast],
+        environment: ["HOLDFAST_DIRECTORY": cluster.address], scratch: cluster.scratch
+      ).outcome()
+      #expect(shell.status == 0, "\(shell.errors)")
+      #expect(cluster.scratch.read("out") == Data("before\nstored\nstored\nafter\n".utf8))
+    }
+  }
+
   @Test("a tree does not replace what is no regular file")
   func tree() async throws {
     try await TestCluster.with(nodes: 2) { cluster in
