@@ -132,7 +132,8 @@ struct RoleService: ServiceLifecycle.Service {
           for role in roles { addresses.append(try await role.listeningAddress) }
           try await ready(addresses)
         }
-        try await group.waitForAll()
+        // The first that fails ends the others, and who waits for them to be ready.
+        while try await group.next() != nil {}
       }
     } onGracefulShutdown: {
       stops[0].continuation.finish()

@@ -30,6 +30,26 @@ import Testing
     }
   }
 
+  @Test("a cluster of dev with another's node says so, and ends", .timeLimit(.minutes(2)))
+  func foreignNodeOfDev() async throws {
+    let scratch = try Scratch()
+    defer { scratch.remove() }
+    func dev(_ data: String) throws -> RunningProcess {
+      try RunningProcess(
+        ["dev", "--nodes", "1", "--data", data, "--listen", "127.0.0.1:0"], scratch: scratch)
+    }
+    for data in ["one", "two"] {
+      let process = try dev(data)
+      _ = try await TestCluster.readyAddress(of: process)
+      #expect(await process.end(with: SIGTERM) == 0)
+    }
+    try FileManager.default.removeItem(atPath: scratch.path("two/node-1"))
+    try FileManager.default.moveItem(
+      atPath: scratch.path("one/node-1"), toPath: scratch.path("two/node-1"))
+    let outcome = try await dev("two").outcome()
+    #expect(outcome.status == 73 && outcome.errors.contains("belongs to"), "\(outcome.errors)")
+  }
+
   @Test("a node whose port is in use says so, and ends", .timeLimit(.minutes(2)))
   func portInUse() async throws {
     try await TestCluster.with(nodes: 0) { cluster in
