@@ -11,7 +11,10 @@ extension DiskSet {
   package func delete(_ id: ChunkID) async throws {
     try await turns.within(.chunk(id)) {
       let holders = holders(of: id)
-      guard !holders.isEmpty else { throw StoreError.noChunk(id, isDeleted: isDeleted(id)) }
+      guard !holders.isEmpty else {
+        try await endLeftovers(of: id, besides: nil)
+        throw StoreError.noChunk(id, isDeleted: isDeleted(id))
+      }
       var failed: [(store: SegmentStore, error: any Error)] = []
       for holder in holders {
         do {
@@ -57,8 +60,11 @@ extension DiskSet {
   ) async throws {
     let entries = kills.map { DeletionList.Entry(disk: store.diskNumber, kill: $0) }
     let (number, hasRoom) = deletions.withLock { deletions in
+      guard deletions.count + entries.count <= DeletionList.maxEntries else {
+        return (deletions.changes, false)
+      }
       deletions.add(entries)
-      return (deletions.changes, deletions.count <= DeletionList.maxEntries)
+      return (deletions.changes, true)
     }
     let isKept =
       hasRoom
@@ -68,8 +74,10 @@ extension DiskSet {
         return await writeDeletions { disk in !failed.contains { $0 === disk } }
       } : false
     guard isKept else {
-      deletions.withLock { $0.remove(entries) }
-      if hasRoom { store.doubt(kills) }
+      if hasRoom {
+        deletions.withLock { $0.remove(entries) }
+        store.doubt(kills)
+      }
       throw failure
     }
     store.forget(kills)

@@ -20,11 +20,8 @@ struct Segment: Sendable {
     var entries: [SegmentEntry]
     /// What records in doubt ended.
     var kills: [RecordKill]
-
-    /// Whether a segment may hold what counts if these records turn out not to be on disk.
-    func needs(_ number: UInt32) -> Bool {
-      kills.contains { $0.place.segment == number }
-    }
+    /// The segments that may hold what counts if these records turn out not to be on disk.
+    var needed: Set<UInt32>
   }
 
   /// Its number.
@@ -75,6 +72,8 @@ struct Segment: Sendable {
   /// Whether a part of it couldn't be read when the store opened: there may be more in it than is known, so
   /// it stays.
   var isUnread = false
+  /// Whether it was told that something failed with it.
+  var hasFailed = false
   /// What must be written anew before it can be sealed; nil: nothing.
   var doubt: Doubt?
 

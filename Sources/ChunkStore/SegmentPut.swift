@@ -173,9 +173,12 @@ actor SegmentPut: ChunkPut {
     if let extent { return extent }
     let bytes =
       RecordHeader.bytes(for: chunk, isAligned: true) + DiskBuffer.roundUp(Int(chunk.length))
-    let place = try await store.extent(bytes: bytes, records: 1, use: .put)
+    let place = try await store.extent(bytes: bytes, records: 1, use: .put, large: chunk.id)
+    guard !isOver else {
+      store.endLarge(chunk.id, place)
+      throw SegmentPut.over
+    }
     extent = place
-    store.beginLarge(chunk.id)
     file = store.writer(of: place.segment)
     return place
   }
@@ -207,7 +210,7 @@ extension SegmentStore {
     var header = header
     let (known, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
     if mends, isDeleted { throw StoreError.noChunk(id, isDeleted: true) }
-    if case .placed = body, shell.withLock({ $0.state.wasDeleted(sinceBeginning: id) }) {
+    if case .placed = body, shell.withLock({ $0.state.isOvertaken(id, at: header.place) }) {
       throw StoreError(.internal, "chunk \(id) was deleted while it came in: store it again")
     }
     if let known {
@@ -220,11 +223,6 @@ extension SegmentStore {
       header.superseded = known.place
     }
     return try await commit(Commit(header: header, body: body, use: .put)).get().record
-  }
-
-  /// A large chunk has its place.
-  func beginLarge(_ id: ChunkID) {
-    shell.withLock { $0.state.beginLarge(id) }
   }
 
   /// Ends what a large chunk had, stored or not.

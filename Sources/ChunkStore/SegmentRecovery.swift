@@ -38,6 +38,9 @@ struct SegmentRecovery: Sendable {
   private var targets: [UInt32: [UInt32: Int]] = [:]
   /// Deletions of chunks, with the segments that tell of them, in the segments' order.
   private var deletions: [(segment: UInt32, kill: RecordKill)] = []
+  /// Records that no longer count though nothing names them: to be ended before the deletion is forgotten that
+  /// they are older than.
+  private(set) var overtaken: [RecordKill] = []
   /// The highest record of each chunk that a deletion ended.
   private var deletedUpTo: ChunkIndex
   /// Records that no longer count, by segment.
@@ -287,7 +290,9 @@ struct SegmentRecovery: Sendable {
       if deletedUpTo.count > 0, let deleted = deletedUpTo[entry.id]?.place,
         RecordPlace(segment: number, unit: entry.unit) < deleted
       {
-        state.ghosts[entry.id, default: []].append(RecordPlace(segment: number, unit: entry.unit))
+        let place = RecordPlace(segment: number, unit: entry.unit)
+        state.ghosts[entry.id, default: []].append(place)
+        overtaken.append(RecordKill(id: entry.id, place: place))
         continue
       }
       let old = state.takeIn(
@@ -329,8 +334,11 @@ struct SegmentRecovery: Sendable {
     let isInDoubt = !scan.doubtful.isEmpty || !scan.doubtfulKills.isEmpty
     if isInDoubt {
       state.inDoubt.insert(number)
+      let doubtful = entries.filter { scan.doubtful.contains($0.unit) }
+      let ghosts = doubtful.flatMap { state.ghosts[$0.id] ?? [] }
       state.segments[number]?.doubt = Segment.Doubt(
-        entries: entries.filter { scan.doubtful.contains($0.unit) }, kills: scan.doubtfulKills)
+        entries: doubtful, kills: scan.doubtfulKills,
+        needed: Set((scan.doubtfulKills.map(\.place) + ghosts).map(\.segment)))
     }
     guard !scan.isUnreadable, !scan.isSealed else { return }
     do throws(StoreError) {

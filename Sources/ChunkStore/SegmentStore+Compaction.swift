@@ -82,6 +82,19 @@ extension SegmentStore {
     }
   }
 
+  /// Ends records that are older than a deletion which didn't know of them.
+  func endOvertaken(_ kills: [RecordKill]) async {
+    do {
+      try await write(kills)
+    } catch {
+      let message = (error as? StoreError)?.message ?? "\(error)"
+      report(
+        StorePaths.segments,
+        "\(kills.count) records of deleted chunks could not be ended, and come back when the deletions are "
+          + "forgotten, unless the store is opened again before: \(message)")
+    }
+  }
+
   /// Empties and removes a segment; as fast as it can when somebody waits.
   func compact(_ number: UInt32, isUrgent: Bool = false) async {
     do {
@@ -103,7 +116,12 @@ extension SegmentStore {
           try await clock.sleep(until: wake)
         }
       }
-      try await write(shell.withLock { $0.state.neededKills(of: content.kills, in: number) })
+      // Not again what was written anew when this was tried before.
+      let kills = shell.withLock { shell in
+        shell.state.mayNeedKills(of: number)
+          ? shell.state.neededKills(of: content.kills, in: number) : []
+      }
+      try await write(kills)
       shell.withLock { $0.state.segments[number]?.killTargets = [:] }
       let left = shell.withLock { shell in
         let left = shell.state.segments[number]?.liveBytes ?? 0
@@ -122,7 +140,7 @@ extension SegmentStore {
   private func giveUp(_ number: UInt32, _ error: any Error, _ what: String) {
     let message = (error as? StoreError)?.message ?? "\(error)"
     shell.withLock { shell in
-      shell.state.giveUp(number)
+      guard shell.state.giveUp(number) else { return }
       shell.report(StorePaths.segment(number), "\(what): \(message)")
     }
   }

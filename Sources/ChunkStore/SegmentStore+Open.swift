@@ -52,6 +52,7 @@ extension SegmentStore {
       while let number = store.shell.withLock({ $0.state.segmentInDoubt }) {
         await store.settle(number)
       }
+      await store.endOvertaken(recovery.overtaken)
       store.upkeepBell.continuation.yield()
       return store
     } catch {

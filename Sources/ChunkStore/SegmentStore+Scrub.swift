@@ -74,6 +74,8 @@ extension SegmentStore {
         failed = []
         guard (try? await clock.sleep(until: clock.nanoseconds + SegmentStore.scrubPause)) != nil
         else { return }
+        // Some upkeep is due because time has passed, though nobody changed anything.
+        upkeepBell.continuation.yield()
         continue
       }
       do {

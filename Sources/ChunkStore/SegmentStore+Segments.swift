@@ -15,14 +15,23 @@ extension SegmentStore {
 
   /// Room in the active segment, or in a new one. To be ended by `endExtent`.
   ///
+  /// - Parameters:
+  ///   - bytes: how many.
+  ///   - records: how many records stand in it at most.
+  ///   - use: what for.
+  ///   - id: the chunk, if its record gets its place here: to be ended by `endLarge` then.
+  /// - Returns: where it begins.
   /// - Throws: `resourceExhausted` on a full disk, `internal`.
   func extent(
-    bytes: Int, records: Int, use: StoreState.Use
+    bytes: Int, records: Int, use: StoreState.Use, large id: ChunkID? = nil
   ) async throws(StoreError) -> RecordPlace {
     while true {
       let step = shell.withLock { shell -> Step in
         let room = shell.state.allocate(bytes: bytes, records: records, use: use)
-        if case .extent(let place) = room { return .take(place) }
+        if case .extent(let place) = room {
+          if let id { shell.state.beginLarge(id) }
+          return .take(place)
+        }
         guard shell.rolling == nil else { return .wait }
         shell.rolling = []
         return .make(room)
@@ -61,14 +70,21 @@ extension SegmentStore {
     {
       return
     }
+    if isTight, use == .put {
+      throw StoreError(.resourceExhausted, "the disk is full: what is left is kept for deleting")
+    }
     let (number, least, limits) = shell.withLock { shell in
       shell.state.nextNumber += 1
       let least = StoreState.leastBytes(forExtent: bytes, records: records)
       return (shell.state.nextNumber - 1, least, shell.state.limits)
     }
+    guard number < StorePaths.maxSegment else {
+      throw StoreError(.internal, "the disk has had as many segments as there are numbers")
+    }
     do throws(StoreError) {
       if isTight {
-        throw StoreError(.resourceExhausted, "the disk is full: what is left is kept for deleting")
+        throw StoreError(
+          .resourceExhausted, "the disk is full: what is left is kept for compaction")
       }
       try await makeSegment(
         number, capacity: max(limits.segmentBytes, least),
@@ -313,23 +329,15 @@ extension SegmentStore {
       return segment.dead
     }
     guard !dead.isEmpty else { return }
-    var done = 0
     do throws(StoreError) {
       let file = try await disk.openForWriting(StorePaths.segment(number))
-      for range in dead {
-        try await file.punch(range)
-        done += 1
-      }
+      for range in dead { try await file.punch(range) }
       let left = try await file.read(at: 0, length: 0).diskBytes
       shell.withLock { $0.state.segments[number]?.diskBytes = left }
       await file.close()
     } catch {
+      // Compaction will give it.
       report(StorePaths.segment(number), "room in it could not be given back: \(error.message)")
-      shell.withLock { [done] shell in
-        shell.state.segments[number]?.dead += dead[done...]
-        // Not at once.
-        shell.state.attention.remove(number)
-      }
     }
   }
 

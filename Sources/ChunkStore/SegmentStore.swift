@@ -207,11 +207,13 @@ package final class SegmentStore: ChunkStore {
       let room =
         shell.state.active.flatMap { shell.state.segments[$0] }
         .map { $0.isReserve ? 0 : max($0.reserved - $0.end, 0) } ?? 0
+      // What new chunks leave is none of theirs.
+      let kept =
+        space.capacityBytes / StoreState.headroomShare
+        + UInt64(shell.state.limits.reserveBytes)
       return NodeStatistics(
         capacityBytes: space.capacityBytes,
-        freeBytes: space.freeBytes
-          - min(space.capacityBytes / StoreState.headroomShare, space.freeBytes)
-          + UInt64(room),
+        freeBytes: space.freeBytes - min(kept, space.freeBytes) + UInt64(room),
         usedBytes: shell.state.index.bytes, chunks: UInt64(shell.state.index.count))
     }
   }

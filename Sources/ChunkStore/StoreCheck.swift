@@ -35,6 +35,8 @@ package struct StoreCheck: Sendable {
 
   private var records: [ChunkID: [Found]] = [:]
   private var kills: Set<RecordPlace> = []
+  /// The highest record of each chunk that a deletion ended: what stands lower is deleted as well.
+  private var deletedUpTo: [ChunkID: RecordPlace] = [:]
 
   /// Checks a data directory.
   ///
@@ -110,7 +112,7 @@ package struct StoreCheck: Sendable {
     if let footer {
       let lists = try await SegmentDump.checkpoint(of: file, footer: footer)
       if !lists.areWhole { report(number, "its checkpoint is damaged") }
-      kills.formUnion(lists.kills.map(\.place))
+      for kill in lists.kills { take(kill) }
       entries = lists.entries
       if lists.areWhole { listed = Set(entries.map(\.unit)) }
     }
@@ -149,16 +151,24 @@ package struct StoreCheck: Sendable {
   }
 
   private mutating func take(_ header: RecordHeader, isDamaged: Bool) {
-    if let kill = header.kill { kills.insert(kill.place) }
+    if let kill = header.kill { take(kill) }
     guard header.kind == .chunk else { return }
     records[header.record.chunk.id, default: []].append(
       Found(length: header.record.chunk.length, place: header.place, isDamaged: isDamaged))
   }
 
+  private mutating func take(_ kill: RecordKill) {
+    kills.insert(kill.place)
+    guard kill.deletedAt > 0 else { return }
+    deletedUpTo[kill.id] = max(deletedUpTo[kill.id] ?? kill.place, kill.place)
+  }
+
   /// Counts once everything was read: what ends a record may stand behind it.
   private mutating func count() {
     for (id, found) in records {
-      let live = found.filter { !kills.contains($0.place) }
+      let live = found.filter { record in
+        !kills.contains(record.place) && !(deletedUpTo[id].map { record.place < $0 } ?? false)
+      }
       deadRecords += found.count - live.count
       guard let last = live.max(by: { $0.place < $1.place }) else { continue }
       deadRecords += live.count - 1
@@ -172,6 +182,7 @@ package struct StoreCheck: Sendable {
     damaged.sort()
     records = [:]
     kills = []
+    deletedUpTo = [:]
   }
 
   private mutating func report(_ number: UInt32, _ message: String) {

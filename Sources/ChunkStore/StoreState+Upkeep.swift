@@ -74,7 +74,11 @@ extension StoreState {
       return (.punch(segment.number), 2, 0)
     }
     guard isCandidate(segment) else { return nil }
-    if segment.phase == .failed { return (.compact(segment.number), 3, 0) }
+    if segment.phase == .failed {
+      // Its room comes back when it is empty, not before: on a full disk it may use up what others need.
+      let fits = (hasReserve && !isUrgent) || packedBytes(of: segment) <= free
+      return (.compact(segment.number), fits ? 3 : 5, 0)
+    }
     let gain = gain(of: segment, isUrgent: isUrgent, free: free)
     return gain > 0 ? (.compact(segment.number), 4, gain) : nil
   }
@@ -91,12 +95,7 @@ extension StoreState {
   /// Whether records that count less than others in doubt may yet be needed of a segment.
   func isNeeded(_ number: UInt32) -> Bool {
     inDoubt.contains { other in
-      guard let doubt = segments[other]?.doubt else { return false }
-      return other == number || doubt.needs(number)
-        || !ghosts.isEmpty
-          && doubt.entries.contains { entry in
-            ghosts[entry.id]?.contains { $0.segment == number } ?? false
-          }
+      other == number || segments[other]?.doubt?.needed.contains(number) ?? false
     }
   }
 
@@ -133,13 +132,18 @@ extension StoreState {
     return segment.diskBytes / 2 >= segment.packedBytes && sparse >= minGain ? sparse : 0
   }
 
+  /// About how many bytes what is kept of a segment takes elsewhere: with what stands between runs of moved
+  /// records, or the same would be done for ever.
+  private func packedBytes(of segment: Segment) -> Int {
+    let kept = keptBytes(of: segment)
+    return 2 * SegmentHeader.bytes + kept + kept / 8
+      + SegmentCheckpoint.bytes(entries: 0, kills: segment.items)
+  }
+
   /// On a full disk less will do, and any room when somebody waits for it; what needs the least copying for
   /// what it gives comes first.
   private func gainOnFullDisk(of segment: Segment, kept: Int, _ isUrgent: Bool, free: Int) -> Int {
-    // What stands between runs of moved records included, or the same would be done for ever.
-    let packed =
-      2 * SegmentHeader.bytes + kept + kept / 8
-      + SegmentCheckpoint.bytes(entries: 0, kills: segment.items)
+    let packed = packedBytes(of: segment)
     let dead = min(segment.writtenBytes, segment.diskBytes) - kept
     let room = max(dead, segment.diskBytes - packed)
     guard room >= StoreState.leastGain, isUrgent || room >= segment.diskBytes / 16 else { return 0 }
@@ -154,6 +158,12 @@ extension StoreState {
       target.key == segment.number || segments[target.key] == nil ? sum : sum + target.value
     }
     return segment.liveBytes + max(kills, segment.deletions.count) * RecordHeader.deletionBytes
+  }
+
+  /// Whether a segment's kills may have to be written anew before it goes: not once they were.
+  func mayNeedKills(of number: UInt32) -> Bool {
+    guard let segment = segments[number] else { return false }
+    return !segment.killTargets.isEmpty || segment.deletions.count > 0
   }
 
   /// What of a segment's kills has to be written anew before the segment goes.
@@ -214,9 +224,13 @@ extension StoreState {
 
   /// Emptying a segment, or settling what is in doubt in it, failed: it is tried again when its chunks have
   /// changed, when another segment is gone, and after a while.
-  mutating func giveUp(_ number: UInt32) {
-    guard let segment = segments[number] else { return }
+  ///
+  /// - Returns: whether it is the first time.
+  mutating func giveUp(_ number: UInt32) -> Bool {
+    guard let segment = segments[number] else { return false }
     segments[number]?.stuckAt = segment.liveBytes
+    segments[number]?.hasFailed = true
+    return !segment.hasFailed
   }
 
   /// A segment's file is gone. With its room others may be compacted that could not be.

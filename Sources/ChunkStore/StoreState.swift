@@ -61,9 +61,9 @@ struct StoreState: Sendable {
   var attention: Set<UInt32> = []
   /// Segments with records in doubt: hardly ever any.
   var inDoubt: Set<UInt32> = []
-  /// Large chunks whose records have their places already and are still to be committed, and which of
-  /// them were deleted meanwhile.
-  private var pending: [ChunkID: (count: Int, isDeleted: Bool)] = [:]
+  /// Large chunks whose records have their places already and are still to be committed: how many, and the
+  /// highest record that was, or may have been, deleted meanwhile.
+  private var pending: [ChunkID: (count: Int, deletedUpTo: RecordPlace?)] = [:]
   /// The number of the last commit that began.
   private(set) var batch: UInt64 = 0
   /// The number of the last commit that ended.
@@ -154,7 +154,7 @@ struct StoreState: Sendable {
 
   /// A large chunk's record has its place from now on.
   mutating func beginLarge(_ id: ChunkID) {
-    pending[id, default: (0, false)].count += 1
+    pending[id, default: (0, nil)].count += 1
   }
 
   /// It has been committed, or given up.
@@ -163,11 +163,18 @@ struct StoreState: Sendable {
     if known.count == 1 { pending[id] = nil } else { pending[id]?.count -= 1 }
   }
 
-  /// Whether a chunk was deleted since a record that is on its way got its place. Such a record's place may
-  /// be lower than the deleted one's, and what stands lower than a deleted record is deleted, too: the chunk must
-  /// be stored anew.
-  func wasDeleted(sinceBeginning id: ChunkID) -> Bool {
-    pending[id]?.isDeleted ?? false
+  /// Whether a record that is on its way stands lower than one that was deleted meanwhile. What does so is
+  /// deleted, too, when the store opens next: the chunk must be stored anew.
+  func isOvertaken(_ id: ChunkID, at place: RecordPlace) -> Bool {
+    pending[id]?.deletedUpTo.map { place < $0 } ?? false
+  }
+
+  /// Notes that a chunk's record was deleted, or may have been.
+  private mutating func noteDeletion(_ header: RecordHeader) {
+    guard !pending.isEmpty, let kill = header.kill, kill.deletedAt > 0,
+      let known = pending[kill.id]
+    else { return }
+    pending[kill.id]?.deletedUpTo = max(known.deletedUpTo ?? kill.place, kill.place)
   }
 
   // MARK: Commits
@@ -208,9 +215,7 @@ struct StoreState: Sendable {
         index.remove(id)
         damaged.remove(id)
       }
-      if header.kill.map({ $0.deletedAt > 0 }) ?? false, pending[id] != nil {
-        pending[id]?.isDeleted = true
-      }
+      noteDeletion(header)
     }
     if let kill = header.kill {
       segments[header.place.segment]?.kills.append(kill)
@@ -227,6 +232,7 @@ struct StoreState: Sendable {
     case .chunk:
       ghosts[id, default: []].append(header.place)
     case .deletion:
+      noteDeletion(header)
       guard var old = index[id], old.place == header.superseded else { return }
       old.isDoubtful = true
       index.set(id, old)

@@ -114,10 +114,39 @@ struct DoubtTests {
     let again = try await openStore(disk)
     #expect(await code { _ = try await again.load(upload: 1) } == .deleted)
     #expect(try await again.load(upload: 2) == pattern(9_000, seed: 2))
-    try await again.store(pattern(9_000, seed: 1), upload: 1)
+    await again.close()
+    // Nor when the deletion is forgotten.
+    let late = StillClock(wallSeconds: StillClock().wallSeconds + 30 * 24 * 3_600)
+    let forgetful = try await openStore(disk, clock: late)
+    await forgetful.upkeepAll()
+    await forgetful.close()
+    disk.crash()
+    let later = try await openStore(disk, clock: late)
+    #expect(await code { _ = try await later.load(upload: 1) } == .notFound)
+    try await later.store(pattern(9_000, seed: 1), upload: 1)
     disk.crash()
     let last = try await openStore(disk)
     #expect(try await last.load(upload: 1) == pattern(9_000, seed: 1))
+  }
+
+  @Test(
+    "a large chunk below one whose deletion may have reached the disk is overtaken, one above is not"
+  )
+  func overtaken() throws {
+    var state = StoreState(
+      limits: StoreState.Limits(segmentBytes: 1 << 20), index: ChunkIndex(hashSeed: 1))
+    let id = ChunkID(group: 7, upload: 1, index: 0)
+    let deletion = RecordHeader.deletion(
+      RecordKill(id: id, place: RecordPlace(segment: 4, unit: 100), deletedAt: 1))
+    for isLost in [false, true] {
+      state.beginLarge(id)
+      if isLost { state.lose(deletion) } else { state.succeed(deletion) }
+      #expect(state.isOvertaken(id, at: RecordPlace(segment: 4, unit: 64)))
+      #expect(!state.isOvertaken(id, at: RecordPlace(segment: 4, unit: 128)))
+      #expect(!state.isOvertaken(id, at: RecordPlace(segment: 5, unit: 64)))
+      state.endLarge(id)
+      #expect(!state.isOvertaken(id, at: RecordPlace(segment: 4, unit: 64)))
+    }
   }
 
   @Test("a large chunk whose place was given before the chunk was deleted is not acknowledged")

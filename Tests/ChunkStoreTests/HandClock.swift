@@ -5,7 +5,7 @@ import Synchronization
 /// A clock that a test moves: who sleeps is woken at once.
 final class HandClock: ChunkStoreClock {
   private let time = Mutex(UInt64(0))
-  let wallSeconds: Int64 = 1_767_225_600
+  var wallSeconds: Int64 { 1_767_225_600 + Int64(nanoseconds / 1_000_000_000) }
 
   var nanoseconds: UInt64 { time.withLock { $0 } }
 

@@ -210,4 +210,41 @@ struct UnreadableTests {
     #expect(check.damaged.map(\.upload) == [2])
     #expect(check.chunks == 2)
   }
+
+  @Test("a damaged chunk that nobody can mend costs nothing from minute to minute")
+  func stuck() async throws {
+    let disk = MemoryDisk()
+    let first = try await openStore(disk)
+    for upload in 1...9 as ClosedRange<UInt64> {
+      try await first.store(pattern(9_000, seed: upload), upload: upload)
+    }
+    await first.close()
+    let clock = HandClock()
+    let store = try await openStore(disk, clock: clock)
+    let place = try #require(store.place(upload: 1))
+    for upload in 2...9 as ClosedRange<UInt64> {
+      try await store.store(pattern(500, seed: upload), upload: upload + 100)
+      try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+    }
+    let number = try #require(store.place(upload: 102)?.segment)
+    store.shell.withLock { $0.state.retire() }
+    await store.upkeepAll()
+    let bad = try #require(store.place(upload: 102))
+    disk.corrupt(StorePaths.segment(bad.segment)) { $0[bad.offset + 300] ^= 1 }
+    disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 300] ^= 1 }
+    await store.compact(number)
+    await store.compact(place.segment)
+    await store.upkeepAll()
+    let size = disk.files.reduce(0) { $0 + (disk.contents(of: $1)?.count ?? 0) }
+    let used = try await disk.space().freeBytes
+    for _ in 0..<10 {
+      clock.pass(seconds: 61)
+      await store.upkeepAll()
+    }
+    #expect(disk.files.reduce(0) { $0 + (disk.contents(of: $1)?.count ?? 0) } == size)
+    #expect(try await disk.space().freeBytes == used)
+    for upload in 3...9 as ClosedRange<UInt64> {
+      #expect(try await store.load(upload: upload + 100) == pattern(500, seed: upload))
+    }
+  }
 }
