@@ -86,6 +86,8 @@ struct DoubtTests {
     }
     let store = try await openStore(disk)
     await store.upkeepAll()
+    // Nor does its predecessor's segment go.
+    await store.compact(1)
     await store.close()
     disk.crash()
     let again = try await openStore(disk)

@@ -37,7 +37,7 @@ struct FullDiskTests {
 
   @Test(
     "a disk that is full of chunks, with a reserve much smaller than a segment, is emptied and used again",
-    arguments: [3_000, 9_000, 90_000], [1, 16])
+    arguments: [(3_000, 1), (9_000, 1), (90_000, 1), (9_000, 16), (90_000, 16)])
   func smallReserve(length: Int, writers: Int) async throws {
     let disk = MemoryDisk(capacityBytes: 12 << 20)
     let store = try await Self.open(disk)

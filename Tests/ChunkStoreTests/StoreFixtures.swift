@@ -114,6 +114,11 @@ extension SegmentStore {
     #expect(overlooked == nil, "upkeep that nobody did")
   }
 
+  /// Bytes of all records that were written to the segments that are there.
+  var writtenBytes: Int {
+    shell.withLock { $0.state.segments.values.reduce(0) { $0 + $1.writtenBytes } }
+  }
+
   /// Where a chunk's record stands.
   func place(upload: UInt64, index: UInt32 = 0) -> RecordPlace? {
     shell.withLock { $0.state.index[ChunkID(group: 7, upload: upload, index: index)]?.place }
