@@ -5,6 +5,10 @@
 #include <fcntl.h>
 #include <sys/uio.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 int disk_set_aside(int descriptor, off_t length) {
 #ifdef __linux__
   return fallocate(descriptor, 0, 0, length);
@@ -33,5 +37,11 @@ ssize_t disk_read_cached(int descriptor, void *target, size_t length, off_t offs
   (void)descriptor, (void)target, (void)length, (void)offset;
   errno = ENOSYS;
   return -1;
+#endif
+}
+
+void disk_give_free_memory_back(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
 #endif
 }

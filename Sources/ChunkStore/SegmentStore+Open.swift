@@ -54,12 +54,18 @@ extension SegmentStore {
       }
       await store.endOvertaken(recovery.overtaken)
       store.upkeepBell.continuation.yield()
+      if store.shell.withLock({ $0.state.index.count }) > SegmentStore.manyChunks {
+        SystemCalls.giveFreeMemoryBack()
+      }
       return store
     } catch {
       await lock.release()
       throw error
     }
   }
+
+  /// With more chunks, what reading their checkpoints took is worth giving back.
+  private static let manyChunks = 1 << 20
 
   /// Bytes of a segment on a disk of this size: large, so that there are few, but a small part of it.
   static func segmentBytes(capacity: UInt64) -> Int {

@@ -1,3 +1,4 @@
+import CDisk
 import StoreModel
 
 #if canImport(Glibc)
@@ -17,6 +18,11 @@ enum SystemCalls {
     /// `O_DIRECT`, which the C library shows to GNU sources alone.
     static let directFlag: Int32 = 0o40000
   #endif
+
+  /// Gives the system what the process has freed and kept for itself, where that can be done.
+  static func giveFreeMemoryBack() {
+    disk_give_free_memory_back()
+  }
 
   /// Opens a file for writing past the page cache, or through it where that is refused.
   static func openForWriting(_ path: String) throws(StoreError) -> OpenFile {

@@ -18,4 +18,8 @@ int disk_punch_hole(int descriptor, off_t offset, off_t length);
    with EAGAIN where it would have to, and ENOSYS or EOPNOTSUPP where that can't be told. */
 ssize_t disk_read_cached(int descriptor, void *target, size_t length, off_t offset);
 
+/* Gives the system the memory that was freed and kept for the next who wants some; does nothing where the C
+   library has no such call. */
+void disk_give_free_memory_back(void);
+
 #endif
