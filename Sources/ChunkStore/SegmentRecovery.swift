@@ -68,8 +68,10 @@ struct SegmentRecovery: Sendable {
     for number in numbers { await take(number) }
     for (number, kill) in deletions { state.rememberDeletion(kill, in: number) }
     deletions = []
-    // Where the list is damaged, those that are gone are still named by others.
-    let named = killed.keys.filter { $0 < StorePaths.maxSegment }.max() ?? 0
+    // Where the list is damaged, those that are gone are still named by others. Numbers far beyond are none
+    // that there can have been, and would leave none for new segments.
+    let believed = state.nextNumber.addingReportingOverflow(1 << 20).partialValue
+    let named = killed.keys.filter { $0 < min(believed, StorePaths.maxSegment) }.max() ?? 0
     state.nextNumber = max(state.nextNumber, named + 1)
     for number in numbers { await seal(number) }
     try await dropEmpty(numbers)

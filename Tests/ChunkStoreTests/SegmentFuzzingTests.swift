@@ -21,4 +21,9 @@ struct SegmentFuzzingTests {
       try recoverSegments(input)
     }
   }
+
+  @Test("found by fuzzing: a record that ends one of the last segment there can be")
+  func lastSegment() throws {
+    try recoverSegments([61, 52, 80, 61, 254, 255, 255, 255, 255, 255, 255, 127, 65, 57, 215])
+  }
 }
