@@ -154,9 +154,14 @@ struct SegmentCheckpoint: Sendable, Hashable {
       bytes.readableBytes == footer.entriesRange.count,
       CRC32C.checksum(of: bytes) == footer.entriesChecksum
     else { return nil }
+    return entries(bytes)
+  }
+
+  /// Reads entries, as they are.
+  static func entries(_ bytes: ByteBuffer) -> [SegmentEntry] {
     var text = bytes
     var entries: [SegmentEntry] = []
-    entries.reserveCapacity(Int(footer.entryCount))
+    entries.reserveCapacity(bytes.readableBytes / entryBytes)
     while let (group, index, upload, unit, length) = text.readMultipleIntegers(
       endianness: .little, as: (UInt32, UInt32, UInt64, UInt32, UInt32).self)
     {

@@ -1,3 +1,4 @@
+import Checksum
 import NIOCore
 import StoreModel
 
@@ -239,8 +240,12 @@ struct SegmentRecovery: Sendable {
     switch contents[number] {
     case nil: return
     case .sealed(let footer):
-      if let entries = await entries(of: number, footer: footer) {
-        take(entries, of: number)
+      let taken = await takeEntries(of: number, footer: footer)
+      guard case .none = taken else {
+        if case .some = taken {
+          report(path, "its checkpoint can no longer be read; chunks in it are missing here")
+          state.segments[number]?.isUnread = true
+        }
         state.segments[number]?.killTargets = targets[number] ?? [:]
         state.segments[number]?.writtenBytes = Int(clamping: footer.writtenBytes)
         state.segments[number]?.items = Int(footer.entryCount) + Int(footer.killCount)
@@ -268,17 +273,47 @@ struct SegmentRecovery: Sendable {
     }
   }
 
-  private func entries(
-    of number: UInt32, footer: SegmentCheckpoint.Footer
-  ) async -> [SegmentEntry]? {
-    guard
-      let file = try? await disk.open(StorePaths.segment(number)),
-      let bytes = try? await file.read(
-        at: footer.entriesRange.lowerBound, length: footer.entriesRange.count
-      ).bytes
-    else { return nil }
-    return SegmentCheckpoint.entries(bytes, footer: footer)
+  /// How a checkpoint's entries were taken in.
+  private enum Taken: Sendable {
+    case all
+    /// None, because they are not what was written.
+    case none
+    /// Some, and then they could no longer be read.
+    case some
   }
+
+  /// Takes in the entries of a segment's checkpoint, a part at a time: there may be a million.
+  ///
+  /// None is believed before all were found right, so they are read twice; the second time out of memory.
+  private mutating func takeEntries(
+    of number: UInt32, footer: SegmentCheckpoint.Footer
+  ) async -> Taken {
+    guard let file = try? await disk.open(StorePaths.segment(number)) else { return .none }
+    let range = footer.entriesRange
+    let parts = stride(from: range.lowerBound, to: range.upperBound, by: Self.entriesPart).map {
+      $0..<min($0 + Self.entriesPart, range.upperBound)
+    }
+    var whole = CRC32C()
+    var sums: [UInt32] = []
+    for part in parts {
+      guard let bytes = try? await file.read(at: part.lowerBound, length: part.count).bytes,
+        bytes.readableBytes == part.count
+      else { return .none }
+      whole.update(bytes)
+      sums.append(CRC32C.checksum(of: bytes))
+    }
+    guard whole.value == footer.entriesChecksum else { return .none }
+    for (part, sum) in zip(parts, sums) {
+      guard let bytes = try? await file.read(at: part.lowerBound, length: part.count).bytes,
+        CRC32C.checksum(of: bytes) == sum
+      else { return .some }
+      take(SegmentCheckpoint.entries(bytes), of: number)
+    }
+    return .all
+  }
+
+  /// Bytes of a checkpoint's entries that are read at a time.
+  private static let entriesPart = SegmentCheckpoint.entryBytes << 15
 
   /// Takes entries in, unless something ended them. Of two records of a chunk the later one counts.
   private mutating func take(
