@@ -48,32 +48,22 @@ final class BlockingThreads: Sendable {
   }
 
   /// Runs a job on one of the threads and waits for it without blocking.
-  func run<Result: Sendable, Failure: Error>(
-    _ job: @escaping @Sendable () throws(Failure) -> Result
-  ) async throws(Failure) -> Result {
-    let result = await withCheckedContinuation { continuation in
-      enqueue {
-        let result: Swift.Result<Result, Failure>
-        do throws(Failure) {
-          result = .success(try job())
-        } catch {
-          result = .failure(error)
-        }
-        continuation.resume(returning: result)
-      }
-    }
-    return try result.get()
+  func run<Value: Sendable, Failure: Error>(
+    _ job: @escaping @Sendable () throws(Failure) -> Value
+  ) async throws(Failure) -> Value {
+    try await start(job).value()
   }
 
   /// Begins a job on one of the threads, to be waited for later.
-  func start(_ job: @escaping @Sendable () throws(StoreError) -> Void) -> BlockingOperation {
-    let operation = BlockingOperation()
+  func start<Value: Sendable, Failure: Error>(
+    _ job: @escaping @Sendable () throws(Failure) -> Value
+  ) -> BlockingOperation<Value, Failure> {
+    let operation = BlockingOperation<Value, Failure>()
     enqueue {
-      do throws(StoreError) {
-        try job()
-        operation.end(nil)
+      do throws(Failure) {
+        operation.end(.success(try job()))
       } catch {
-        operation.end(error)
+        operation.end(.failure(error))
       }
     }
     return operation
@@ -151,34 +141,48 @@ final class BlockingThreads: Sendable {
 }
 
 /// A job that blocks a thread while its owner does something else.
-final class BlockingOperation: DiskOperation {
+final class BlockingOperation<Value: Sendable, Failure: Error>: Sendable {
   private enum State {
     case running
-    case awaited(CheckedContinuation<StoreError?, Never>)
-    case ended(StoreError?)
+    case awaited(CheckedContinuation<Void, Never>)
+    case ended(Result<Value, Failure>)
   }
 
   private let state = Mutex(State.running)
 
-  func finish() async throws(StoreError) {
-    let error = await withCheckedContinuation { continuation in
-      let ended = state.withLock { state -> StoreError?? in
-        if case .ended(let error) = state { return .some(error) }
+  /// Waits for what the job gave. Called once.
+  ///
+  /// The result is handed over under the lock, not by the continuation: where that is resumed before its
+  /// owner waits, ThreadSanitizer doesn't see the handing over, and would report each such result as a race.
+  func value() async throws(Failure) -> Value {
+    await withCheckedContinuation { continuation in
+      let isOver = state.withLock { state in
+        if case .ended = state { return true }
         state = .awaited(continuation)
-        return nil
+        return false
       }
-      if let ended { continuation.resume(returning: ended) }
+      if isOver { continuation.resume() }
     }
-    if let error { throw error }
+    let result = state.withLock { state -> Result<Value, Failure> in
+      guard case .ended(let result) = state else {
+        preconditionFailure("resumed by nobody but end(_:)")
+      }
+      return result
+    }
+    return try result.get()
   }
 
   /// Tells its owner how it went.
-  fileprivate func end(_ error: StoreError?) {
-    let waiting = state.withLock { state -> CheckedContinuation<StoreError?, Never>? in
-      defer { state = .ended(error) }
+  fileprivate func end(_ result: Result<Value, Failure>) {
+    let waiting = state.withLock { state -> CheckedContinuation<Void, Never>? in
+      defer { state = .ended(result) }
       guard case .awaited(let continuation) = state else { return nil }
       return continuation
     }
-    waiting?.resume(returning: error)
+    waiting?.resume()
   }
+}
+
+extension BlockingOperation: DiskOperation where Value == Void, Failure == StoreError {
+  func finish() async throws(StoreError) { try await value() }
 }
