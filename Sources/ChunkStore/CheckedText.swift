@@ -37,13 +37,16 @@ enum CheckedText {
     }
   }
 
-  /// Replaces a file of the root directory; durable when it returns.
-  static func write(_ text: String, to path: String, on disk: any Disk) async throws(StoreError) {
+  /// Replaces a file. It is durable when this returns, unless no `directory` is given: then the power
+  /// may take it.
+  static func write(
+    _ text: String, to path: String, in directory: String? = "", on disk: any Disk
+  ) async throws(StoreError) {
     let temporary = path + StorePaths.temporarySuffix
     try await disk.removeIfThere(temporary)
     let bytes = Array(text.utf8)
     try await disk.publish(
       DiskBuffer(copying: bytes), bytes: bytes.count, through: temporary, as: path)
-    try await disk.sync(directory: "")
+    if let directory { try await disk.sync(directory: directory) }
   }
 }

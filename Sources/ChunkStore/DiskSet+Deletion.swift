@@ -27,8 +27,8 @@ extension DiskSet {
       for (store, error) in failed {
         guard disks.count > 1 else { throw error }
         // The record must stay where it is meanwhile.
-        await store.takeTurn(.chunk(id))
-        defer { store.endTurn(.chunk(id)) }
+        await store.turns.take(.chunk(id))
+        defer { store.turns.end(.chunk(id)) }
         let kills = store.kills(ofAllRecordsOf: id, deletedAt: max(clock.wallSeconds, 1))
         try await keepElsewhere(kills, of: store, failed: stores, because: error)
       }

@@ -1,4 +1,3 @@
-import NIOCore
 import StoreModel
 
 /// The file `segments/list`: which segments there must be, so that one that is gone is noticed.
@@ -31,15 +30,15 @@ struct SegmentList: Sendable, Hashable {
 
   /// The file's text.
   var text: String {
-    var lines = "\(SegmentList.title)\nnext \(next)\n"
+    var lines = ["next \(next)"]
     var rest = numbers.sorted()[...]
     while let first = rest.first {
       let run = zip(rest, first...).prefix { $0 == $1 }.count
       let last = first + UInt32(run - 1)
-      lines += first == last ? "\(first)\n" : "\(first)-\(last)\n"
+      lines.append(first == last ? "\(first)" : "\(first)-\(last)")
       rest = rest.dropFirst(run)
     }
-    return lines + "checksum \(DataDirectory.checksum(of: lines))\n"
+    return CheckedText.text(title: SegmentList.title, lines: lines)
   }
 
   /// Lists segments.
@@ -50,21 +49,19 @@ struct SegmentList: Sendable, Hashable {
 
   /// Reads the file's text; nil when it is damaged.
   init?(parsing text: String) {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.count >= 3, lines[0] == SegmentList.title || lines[0] == SegmentList.oldTitle,
-      lines[lines.count - 1].isEmpty
-    else { return nil }
-    var body = lines.dropLast(2)
-    let checksum = DataDirectory.checksum(of: body.joined(separator: "\n") + "\n")
-    guard lines[lines.count - 2] == "checksum \(checksum)" else { return nil }
     numbers = []
     next = 1
-    body.removeFirst()
-    if lines[0] == SegmentList.title {
-      guard let line = body.popFirst(), line.hasPrefix("next "),
+    let body: ArraySlice<Substring>
+    if let lines = CheckedText.lines(of: text, title: SegmentList.title) {
+      guard let line = lines.first, line.hasPrefix("next "),
         let number = UInt32(line.dropFirst(5)), number <= StorePaths.maxSegment
       else { return nil }
       next = number
+      body = lines.dropFirst()
+    } else if let lines = CheckedText.lines(of: text, title: SegmentList.oldTitle) {
+      body = lines
+    } else {
+      return nil
     }
     for line in body {
       let ends = line.split(separator: "-").compactMap { UInt32($0) }
@@ -79,22 +76,13 @@ struct SegmentList: Sendable, Hashable {
   ///
   /// - Returns: nil when there is none or it is damaged.
   static func read(on disk: any Disk) async throws(StoreError) -> SegmentList? {
-    do throws(StoreError) {
-      let file = try await disk.read(path, at: 0, length: maxBytes)
-      return SegmentList(parsing: String(buffer: file.bytes))
-    } catch {
-      guard error.code == .notFound else { throw error }
-      return nil
+    try await CheckedText.read(path, on: disk, maxBytes: maxBytes).flatMap {
+      SegmentList(parsing: $0)
     }
   }
 
   /// Replaces the file; durable when it returns, as are all names in its directory.
   func write(on disk: any Disk) async throws(StoreError) {
-    let temporary = SegmentList.path + StorePaths.temporarySuffix
-    try await disk.removeIfThere(temporary)
-    let bytes = Array(text.utf8)
-    try await disk.publish(
-      DiskBuffer(copying: bytes), bytes: bytes.count, through: temporary, as: SegmentList.path)
-    try await disk.sync(directory: StorePaths.segments)
+    try await CheckedText.write(text, to: SegmentList.path, in: StorePaths.segments, on: disk)
   }
 }

@@ -205,8 +205,8 @@ extension SegmentStore {
     _ header: RecordHeader, body: Commit.Body, mends: Bool
   ) async throws -> ChunkRecord {
     let id = header.record.chunk.id
-    await takeTurn(.chunk(id))
-    defer { endTurn(.chunk(id)) }
+    await turns.take(.chunk(id))
+    defer { turns.end(.chunk(id)) }
     var header = header
     let (known, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
     if mends, isDeleted { throw StoreError.noChunk(id, isDeleted: true) }

@@ -28,8 +28,8 @@ extension SegmentStore {
   /// - Parameter isUrgent: whether somebody waits for room that a deletion needs.
   /// - Returns: whether there was something to do.
   package func upkeep(isUrgent: Bool = false) async -> Bool {
-    await takeTurn(.upkeep)
-    defer { endTurn(.upkeep) }
+    await turns.take(.upkeep)
+    defer { turns.end(.upkeep) }
     let now = clock.wallSeconds
     let isFull = isUrgent || shell.withLock { !$0.state.hasReserve }
     let free = isFull ? Int(clamping: (try? await disk.space())?.freeBytes ?? 0) : .max
@@ -203,8 +203,8 @@ extension SegmentStore {
     }
     // In the ids' order; whoever has one of these turns waits for no other.
     let entries = standing.sorted { $0.id < $1.id }
-    for entry in entries { await takeTurn(.chunk(entry.id)) }
-    defer { for entry in entries { endTurn(.chunk(entry.id)) } }
+    for entry in entries { await turns.take(.chunk(entry.id)) }
+    defer { for entry in entries { turns.end(.chunk(entry.id)) } }
     var readers: [SegmentReader] = []
     defer { for reader in readers { unpin(reader.header.place.segment) } }
     for entry in entries {

@@ -1,4 +1,3 @@
-import NIOCore
 import StoreModel
 import Synchronization
 
@@ -18,19 +17,13 @@ struct ScrubLog: Sendable, Hashable {
 
   /// The file's text.
   var text: String {
-    let lines = verifiedAt.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }
-    let text = "\(ScrubLog.title)\n" + lines.joined()
-    return text + "checksum \(DataDirectory.checksum(of: text))\n"
+    let lines = verifiedAt.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    return CheckedText.text(title: ScrubLog.title, lines: lines)
   }
 
   /// Reads the file's text; what is damaged counts as never verified.
   init(parsing text: String) {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.count >= 3, lines[0] == ScrubLog.title else { return }
-    let body = lines.dropLast(2)
-    let checksum = DataDirectory.checksum(of: body.joined(separator: "\n") + "\n")
-    guard lines[lines.count - 2] == "checksum \(checksum)" else { return }
-    for line in body.dropFirst() {
+    for line in CheckedText.lines(of: text, title: ScrubLog.title) ?? [] {
       let parts = line.split(separator: " ")
       guard parts.count == 2, let number = UInt32(parts[0]), let time = Int64(parts[1]) else {
         continue
@@ -46,19 +39,13 @@ struct ScrubLog: Sendable, Hashable {
 
   /// Reads the file; what can't be read counts as never verified.
   static func read(on disk: any Disk) async -> ScrubLog {
-    guard let file = try? await disk.read(StorePaths.scrub, at: 0, length: maxBytes) else {
-      return ScrubLog(verifiedAt: [:])
-    }
-    return ScrubLog(parsing: String(buffer: file.bytes))
+    let text = try? await CheckedText.read(StorePaths.scrub, on: disk, maxBytes: maxBytes)
+    return ScrubLog(parsing: text ?? "")
   }
 
   /// Replaces the file. It may be lost with the power: then some is verified once more.
   func write(on disk: any Disk) async throws(StoreError) {
-    let temporary = StorePaths.scrub + StorePaths.temporarySuffix
-    try await disk.removeIfThere(temporary)
-    let bytes = Array(text.utf8)
-    try await disk.publish(
-      DiskBuffer(copying: bytes), bytes: bytes.count, through: temporary, as: StorePaths.scrub)
+    try await CheckedText.write(text, to: StorePaths.scrub, in: nil, on: disk)
   }
 }
 

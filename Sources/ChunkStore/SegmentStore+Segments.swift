@@ -214,8 +214,8 @@ extension SegmentStore {
 
   /// Changes the list of segments; it, and all names in the segments' directory, are durable then.
   private func changeList(_ change: (inout Set<UInt32>) -> Void) async throws(StoreError) {
-    await takeTurn(.list)
-    defer { endTurn(.list) }
+    await turns.take(.list)
+    defer { turns.end(.list) }
     var listed = shell.withLock(\.listed)
     change(&listed)
     let next = shell.withLock(\.state.nextNumber)

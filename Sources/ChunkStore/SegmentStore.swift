@@ -50,8 +50,6 @@ package final class SegmentStore: ChunkStore {
   struct Shell {
     var state: StoreState
     var directory: DataDirectory
-    /// Who changes what, and who waits for it.
-    var turns: [Turn: [CheckedContinuation<Void, Never>]] = [:]
     /// Records that wait for the next commit.
     var queue: [WaitingCommit] = []
     var isCommitting = false
@@ -83,6 +81,7 @@ package final class SegmentStore: ChunkStore {
   let configuration: Configuration
   let staging: StagingBuffers
   let shell: Mutex<Shell>
+  let turns = Turns<Turn>()
   /// The memory in which the commit under way gathers small records.
   let batchBuffer = DiskBuffer(capacity: SegmentStore.maxBatchBytes)
   /// Rings when there is upkeep to do.
@@ -175,8 +174,8 @@ package final class SegmentStore: ChunkStore {
 
   /// Ends a chunk's record.
   private func end(_ id: ChunkID) async throws(StoreError) {
-    await takeTurn(.chunk(id))
-    defer { endTurn(.chunk(id)) }
+    await turns.take(.chunk(id))
+    defer { turns.end(.chunk(id)) }
     let (entry, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
     guard let entry else { throw StoreError.noChunk(id, isDeleted: isDeleted) }
     let header = RecordHeader.deletion(
@@ -292,32 +291,6 @@ package final class SegmentStore: ChunkStore {
   func report(_ path: String, _ message: String) {
     shell.withLock { $0.report(path, message) }
   }
-
-  /// Waits until nobody else changes it.
-  func takeTurn(_ turn: Turn) async {
-    let isFree = shell.withLock { $0.takeTurn(turn) }
-    if isFree { return }
-    await withCheckedContinuation { continuation in
-      let isFree = shell.withLock { shell in
-        if shell.takeTurn(turn) { return true }
-        shell.turns[turn]?.append(continuation)
-        return false
-      }
-      if isFree { continuation.resume() }
-    }
-  }
-
-  /// Lets the next one change it.
-  func endTurn(_ turn: Turn) {
-    let next = shell.withLock { shell -> CheckedContinuation<Void, Never>? in
-      guard let waiting = shell.turns[turn], !waiting.isEmpty else {
-        shell.turns[turn] = nil
-        return nil
-      }
-      return shell.turns[turn]?.removeFirst()
-    }
-    next?.resume()
-  }
 }
 
 extension SegmentStore.Shell {
@@ -336,13 +309,6 @@ extension SegmentStore.Shell {
     nextTick = now + 60
     state.expireDeletions(now: now)
     state.tryAll()
-    return true
-  }
-
-  /// Takes a turn when it is free.
-  fileprivate mutating func takeTurn(_ turn: SegmentStore.Turn) -> Bool {
-    guard turns[turn] == nil else { return false }
-    turns[turn] = []
     return true
   }
 }

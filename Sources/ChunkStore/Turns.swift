@@ -14,7 +14,9 @@ final class Turns<Thing: Hashable & Sendable>: Sendable {
     return try await body()
   }
 
-  private func take(_ thing: Thing) async {
+  /// Waits until nobody else changes the thing. Whoever took it must end it.
+  func take(_ thing: Thing) async {
+    if takeNow(thing) { return }
     await withCheckedContinuation { continuation in
       let isFree = waiting.withLock { waiting in
         guard waiting[thing] != nil else {
@@ -28,7 +30,17 @@ final class Turns<Thing: Hashable & Sendable>: Sendable {
     }
   }
 
-  private func end(_ thing: Thing) {
+  /// Takes the thing if it is free: most are, and need no continuation.
+  private func takeNow(_ thing: Thing) -> Bool {
+    waiting.withLock { waiting in
+      guard waiting[thing] == nil else { return false }
+      waiting[thing] = []
+      return true
+    }
+  }
+
+  /// Lets the next one change it.
+  func end(_ thing: Thing) {
     let next = waiting.withLock { waiting -> CheckedContinuation<Void, Never>? in
       guard let others = waiting[thing], !others.isEmpty else {
         waiting[thing] = nil
@@ -37,5 +49,10 @@ final class Turns<Thing: Hashable & Sendable>: Sendable {
       return waiting[thing]?.removeFirst()
     }
     next?.resume()
+  }
+
+  /// How many wait for the thing.
+  func waiters(for thing: Thing) -> Int {
+    waiting.withLock { $0[thing]?.count ?? 0 }
   }
 }

@@ -143,7 +143,7 @@ struct FullDiskTests {
         ? StoreError(.resourceExhausted, "no space left") : nil
     }
     // Who needs room waits for whoever makes some.
-    await store.takeTurn(.upkeep)
+    await store.turns.take(.upkeep)
     let ended = Count()
     await withTaskGroup(of: StoreError.Code?.self) { group in
       for upload in stored {
@@ -156,13 +156,13 @@ struct FullDiskTests {
         }
       }
       while ended.now < stored.count,
-        store.shell.withLock({ $0.turns[.upkeep]?.isEmpty ?? true })
+        store.turns.waiters(for: .upkeep) == 0
       {
         await Task.yield()
       }
       #expect(ended.now < stored.count, "nobody had to wait")
       group.cancelAll()
-      store.endTurn(.upkeep)
+      store.turns.end(.upkeep)
       await group.waitForAll()
     }
     #expect(store.leftovers().isEmpty)
