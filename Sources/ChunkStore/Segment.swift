@@ -74,6 +74,9 @@ struct Segment: Sendable {
   var isUnread = false
   /// Whether it was told that something failed with it.
   var hasFailed = false
+  /// The last commit that is known to have been durable, where it has torn records of later ones; else the
+  /// highest number.
+  var durableBatch = UInt64.max
   /// What must be written anew before it can be sealed; nil: nothing.
   var doubt: Doubt?
 

@@ -23,15 +23,20 @@ struct SegmentCheckpoint: Sendable, Hashable {
     var killsChecksum: UInt32
     /// About how many bytes the segment's records took, dead ones included.
     var writtenBytes: UInt64
+    /// The last commit that is known to have been durable; a damaged record of a later one was torn before it
+    /// was acknowledged. The highest number where there is no such record.
+    var durableBatch: UInt64
 
     /// Bytes of it: a whole disk block.
     static let bytes = DiskBuffer.alignment
     /// The first 8 bytes, read as a little-endian number: `HFend`, CR, LF, 0x1A.
     static let magic: UInt64 = 0x1A0A_0D64_6E65_4648
-    /// The version this code reads and writes.
-    static let version: UInt32 = 2
-    /// Bytes under its checksum.
-    private static let usedBytes = 56
+    /// The version this code writes.
+    static let version: UInt32 = 3
+    /// The oldest version that it reads.
+    private static let oldVersion: UInt32 = 2
+    /// Where its second copy begins, in the same block: for bits that flip.
+    private static let copyOffset = 2_048
 
     /// Where the entries are.
     var entriesRange: Range<Int> {
@@ -54,16 +59,19 @@ struct SegmentCheckpoint: Sendable, Hashable {
       var own = ByteBuffer()
       own.writeMultipleIntegers(
         Footer.magic, Footer.version, number, disk, offset, entryCount, killCount,
-        entriesChecksum, killsChecksum, writtenBytes, endianness: .little)
+        entriesChecksum, killsChecksum, writtenBytes, durableBatch, endianness: .little)
       own.writeInteger(CRC32C.checksum(of: own), endianness: .little)
-      own.writeRepeatingByte(0, count: Footer.bytes - own.readableBytes)
-      text.writeBuffer(&own)
+      for place in [0, Footer.copyOffset] {
+        text.writeImmutableBuffer(own)
+        let end = place == 0 ? Footer.copyOffset : Footer.bytes
+        text.writeRepeatingByte(0, count: end - place - own.readableBytes)
+      }
     }
 
     /// Describes a checkpoint.
     init(
       number: UInt32, disk: UInt64, offset: UInt64, entryCount: UInt32, killCount: UInt32,
-      entriesChecksum: UInt32, killsChecksum: UInt32, writtenBytes: UInt64
+      entriesChecksum: UInt32, killsChecksum: UInt32, writtenBytes: UInt64, durableBatch: UInt64
     ) {
       self.number = number
       self.disk = disk
@@ -73,6 +81,7 @@ struct SegmentCheckpoint: Sendable, Hashable {
       self.entriesChecksum = entriesChecksum
       self.killsChecksum = killsChecksum
       self.writtenBytes = writtenBytes
+      self.durableBatch = durableBatch
     }
 
     /// Reads a footer; nil when these bytes are none, or damaged.
@@ -81,15 +90,29 @@ struct SegmentCheckpoint: Sendable, Hashable {
     ///   - bytes: the file's last block.
     ///   - fileBytes: bytes of the whole file.
     init?(decoding bytes: ByteBuffer, fileBytes: Int) {
+      let copy = bytes.getSlice(
+        at: bytes.readerIndex + Footer.copyOffset, length: bytes.readableBytes - Footer.copyOffset)
+      guard
+        let footer = Footer(decodingCopy: bytes, fileBytes: fileBytes)
+          ?? copy.flatMap({ Footer(decodingCopy: $0, fileBytes: fileBytes) })
+      else { return nil }
+      self = footer
+    }
+
+    private init?(decodingCopy bytes: ByteBuffer, fileBytes: Int) {
       var text = bytes
       guard
         let (magic, version, number, disk, offset) = text.readMultipleIntegers(
           endianness: .little, as: (UInt64, UInt32, UInt32, UInt64, UInt64).self),
-        let (entries, kills, entriesChecksum, killsChecksum, writtenBytes, checksum) =
+        let (entries, kills, entriesChecksum, killsChecksum, writtenBytes) =
           text.readMultipleIntegers(
-            endianness: .little, as: (UInt32, UInt32, UInt32, UInt32, UInt64, UInt32).self),
-        magic == Footer.magic, version == Footer.version,
-        let used = bytes.getSlice(at: bytes.readerIndex, length: Footer.usedBytes),
+            endianness: .little, as: (UInt32, UInt32, UInt32, UInt32, UInt64).self),
+        magic == Footer.magic, (Footer.oldVersion...Footer.version).contains(version),
+        let durable = version == Footer.oldVersion
+          ? UInt64.max : text.readInteger(endianness: .little),
+        let used = bytes.getSlice(
+          at: bytes.readerIndex, length: text.readerIndex - bytes.readerIndex),
+        let checksum = text.readInteger(endianness: .little, as: UInt32.self),
         CRC32C.checksum(of: used) == checksum,
         offset >= SegmentHeader.bytes, offset <= UInt64(fileBytes)
       else { return nil }
@@ -97,7 +120,7 @@ struct SegmentCheckpoint: Sendable, Hashable {
         number: number, disk: disk, offset: offset, entryCount: entries, killCount: kills,
         entriesChecksum: entriesChecksum, killsChecksum: killsChecksum,
         // No more than there is, whatever it says.
-        writtenBytes: min(writtenBytes, offset))
+        writtenBytes: min(writtenBytes, offset), durableBatch: durable)
       guard self.fileBytes == fileBytes else { return nil }
     }
   }
@@ -108,6 +131,8 @@ struct SegmentCheckpoint: Sendable, Hashable {
   var kills: [RecordKill]
   /// About how many bytes its records took, dead ones included.
   var writtenBytes: Int
+  /// The last commit that is known to have been durable, where there are torn records of later ones.
+  var durableBatch = UInt64.max
 
   /// Bytes of an entry.
   static let entryBytes = 24
@@ -143,7 +168,7 @@ struct SegmentCheckpoint: Sendable, Hashable {
     Footer(
       number: number, disk: disk, offset: UInt64(offset), entryCount: UInt32(entries.count),
       killCount: UInt32(kills.count), entriesChecksum: entriesChecksum,
-      killsChecksum: killsChecksum, writtenBytes: UInt64(writtenBytes)
+      killsChecksum: killsChecksum, writtenBytes: UInt64(writtenBytes), durableBatch: durableBatch
     ).encode(to: &lists)
     return lists
   }

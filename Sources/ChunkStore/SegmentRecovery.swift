@@ -181,8 +181,7 @@ struct SegmentRecovery: Sendable {
       report(StorePaths.segment(number), "its checkpoint can't be read: \(error.message)")
     }
     var scan = await SegmentScan(
-      of: file, number: number, key: keys[number],
-      end: sealed.map { Int($0.offset) } ?? fileBytes, isSealed: sealed != nil)
+      of: file, number: number, key: keys[number], fileBytes: fileBytes, footer: sealed)
     scan.isUnreadable = scan.isUnreadable || isUnreadable
     for problem in scan.problems { report(StorePaths.segment(number), problem) }
     for kill in scan.kills { noteKill(kill, of: number) }
@@ -256,7 +255,7 @@ struct SegmentRecovery: Sendable {
       do throws(StoreError) {
         let file = try await disk.open(path)
         var whole = await SegmentScan(
-          of: file, number: number, key: keys[number], end: Int(footer.offset), isSealed: true)
+          of: file, number: number, key: keys[number], fileBytes: footer.fileBytes, footer: footer)
         // Its records may have had their room given back since they ended others: the checkpoint knows.
         whole.kills += try await SegmentRecovery.kills(of: file, footer) ?? []
         scan = whole
@@ -366,6 +365,7 @@ struct SegmentRecovery: Sendable {
     state.segments[number]?.entries = entries
     state.segments[number]?.kills = kills
     state.segments[number]?.end = scan.recordsEnd
+    state.segments[number]?.durableBatch = scan.durableBatch
     state.segments[number]?.phase = .failed
     state.segments[number]?.isUnread = scan.isUnreadable
     let isInDoubt = !scan.doubtful.isEmpty || !scan.doubtfulKills.isEmpty
@@ -384,7 +384,9 @@ struct SegmentRecovery: Sendable {
       state.segments[number]?.phase = .full
       guard !isInDoubt else { return }
       let bytes = try await SegmentStore.writeCheckpoint(
-        SegmentCheckpoint(entries: entries, kills: kills, writtenBytes: scan.writtenBytes),
+        SegmentCheckpoint(
+          entries: entries, kills: kills, writtenBytes: scan.writtenBytes,
+          durableBatch: scan.durableBatch),
         number: number, disk: directory.disk, recordsEnd: scan.recordsEnd, writer: writer)
       state.sealed(number, diskBytes: bytes)
     } catch {

@@ -22,8 +22,11 @@ struct SegmentScan: Sendable {
   private(set) var problems: [String] = []
   /// Whether a part of it could not be read.
   var isUnreadable = false
-  /// Whether it had been sealed: then none of its records is torn, nor in doubt.
+  /// Whether it had been sealed: then none of its records is in doubt.
   let isSealed: Bool
+  /// The last commit that is known to have been durable, where there are torn records of later ones; else the
+  /// highest number.
+  private(set) var durableBatch = UInt64.max
 
   /// Whether nothing is in it.
   var isEmpty: Bool {
@@ -32,24 +35,26 @@ struct SegmentScan: Sendable {
 
   /// Reads and verifies every record of a segment.
   ///
-  /// A record whose payload is damaged was torn before it was acknowledged, unless the segment was sealed or
-  /// a later header says that its commit was durable.
+  /// A record whose payload is damaged was torn before it was acknowledged, unless a later header or the
+  /// footer says that its commit was durable.
   ///
   /// - Parameters:
   ///   - file: the segment.
   ///   - number: its number.
   ///   - key: its key; nil where that isn't known.
-  ///   - end: where its records end at the latest.
-  ///   - isSealed: whether it was sealed.
+  ///   - fileBytes: how long its file is.
+  ///   - footer: its footer; nil: it was not sealed.
   init(
-    of file: any DiskFile, number: UInt32, key: UInt64?, end: Int, isSealed: Bool
+    of file: any DiskFile, number: UInt32, key: UInt64?, fileBytes: Int,
+    footer: SegmentCheckpoint.Footer?
   ) async {
-    self.isSealed = isSealed
-    var scanner = SegmentScanner(file: file, number: number, key: key, end: end)
+    isSealed = footer != nil
+    var scanner = SegmentScanner(
+      file: file, number: number, key: key, end: footer.map { Int($0.offset) } ?? fileBytes)
     var bad: [RecordHeader] = []
     // Good ones of which nothing says yet that they were durable: few at a time.
     var unsure: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
-    var durable: UInt64 = isSealed ? .max : 0
+    var durable = footer?.durableBatch ?? 0
     while let finding = await scanner.next() {
       guard case .record(let header, let badBlocks) = finding else { continue }
       if header.durableBatch > durable {
@@ -62,7 +67,7 @@ struct SegmentScan: Sendable {
         continue
       }
       take(header)
-      if header.batch > durable {
+      if header.batch > durable, !isSealed {
         unsure.append((header.place.unit, header.batch, header.kill))
       }
     }
@@ -87,6 +92,7 @@ struct SegmentScan: Sendable {
         damaged.insert(header.place.unit)
         problems.append("\(what) is damaged")
       } else {
+        durableBatch = durable
         problems.append(
           "\(what) is not whole and was skipped: it was being written when the power went")
       }

@@ -265,9 +265,9 @@ extension SegmentStore {
     let kills = shell.withLock { $0.state.checkpointKills(of: segment.kills, in: number) }
     let bytes = try await SegmentStore.writeCheckpoint(
       SegmentCheckpoint(
-        entries: entries, kills: kills, writtenBytes: segment.writtenBytes), number: number,
-      disk: diskNumber,
-      recordsEnd: segment.end, writer: segment.writer)
+        entries: entries, kills: kills, writtenBytes: segment.writtenBytes,
+        durableBatch: segment.durableBatch),
+      number: number, disk: diskNumber, recordsEnd: segment.end, writer: segment.writer)
     shell.withLock { $0.state.sealed(number, diskBytes: bytes) }
   }
 

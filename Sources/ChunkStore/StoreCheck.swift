@@ -121,7 +121,7 @@ package struct StoreCheck: Sendable {
       end: footer.map { Int($0.offset) } ?? head.fileBytes)
     var bad: [RecordHeader] = []
     var found: Set<UInt32> = []
-    var durable: UInt64 = footer == nil ? 0 : .max
+    var durable = footer?.durableBatch ?? 0
     while let finding = await scanner.next() {
       guard case .record(let header, let badBlocks) = finding else { continue }
       durable = max(durable, header.durableBatch)

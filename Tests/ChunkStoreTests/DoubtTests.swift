@@ -95,6 +95,43 @@ struct DoubtTests {
     #expect(try await again.load(upload: 1) == pattern(9_000, seed: 1))
   }
 
+  @Test("a torn copy counts for nothing, also where its segment's checkpoint is torn as well")
+  func tornCheckpoint() async throws {
+    for call in 0..<40 {
+      for sector in [1, 8] {
+        let disk = try await Self.disk()
+        // Of the copy its header alone outlives the power cut.
+        disk.crash { $0 == 1 }
+        // The segment gets its checkpoint when the store opens; of that the lists are lost, not the footer.
+        disk.stop(atCall: disk.calls + call)
+        _ = try? await openStore(disk)
+        disk.crash { $0 >= sector }
+        let store = try await openStore(disk)
+        #expect(try await store.load(upload: 1) == pattern(9_000, seed: 1), "at call \(call)")
+        await store.upkeepAll()
+        #expect(try await store.load(upload: 1) == pattern(9_000, seed: 1), "at call \(call)")
+      }
+    }
+  }
+
+  @Test("where a checkpoint rots, a copy that was torn before it was written is still known as torn")
+  func rottenCheckpoint() async throws {
+    for sector in [0, 8] {
+      let disk = try await Self.disk()
+      disk.crash { $0 == 1 }
+      let sealed = try await openStore(disk)
+      await sealed.close()
+      disk.crash()
+      disk.corrupt(StorePaths.segment(2)) { bytes in
+        // The lists are the block before the footer's.
+        bytes[bytes.count - 8_192 + sector] ^= 1
+      }
+      let store = try await openStore(disk)
+      #expect(try await store.load(upload: 1) == pattern(9_000, seed: 1))
+      #expect(try await store.load(upload: 5) == [5])
+    }
+  }
+
   @Test("a chunk that was deleted while an older copy couldn't be read doesn't come back with it")
   func deletedWhileUnread() async throws {
     let disk = MemoryDisk()
