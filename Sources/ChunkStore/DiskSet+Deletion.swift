@@ -13,7 +13,7 @@ extension DiskSet {
       let holders = holders(of: id)
       guard !holders.isEmpty else {
         try await endLeftovers(of: id, besides: nil)
-        throw StoreError.noChunk(id, isDeleted: isDeleted(id))
+        throw absence(of: id)
       }
       var failed: [(store: SegmentStore, error: any Error)] = []
       for holder in holders {

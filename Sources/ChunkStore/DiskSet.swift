@@ -95,7 +95,7 @@ package final class DiskSet: ChunkStore {
     // What stands behind the end of a page that is not its disk's last is not known yet.
     var end: ChunkID?
     for disk in disks {
-      let page = try await disk.store.list(after: id, limit: limit)
+      let page = await disk.store.page(after: id, limit: limit)
       records += page.records
       unread.formUnion(page.unread)
       if let next = page.next { end = min(end ?? next, next) }
@@ -108,12 +108,8 @@ package final class DiskSet: ChunkStore {
       merged.removeSubrange(limit...)
       end = merged[limit - 1].chunk.id
     }
-    if end == nil, !unused.isEmpty {
-      guard let last = merged.last else {
-        throw StoreError(
-          .internal,
-          "the list is not complete: '\(unused.joined(separator: "', '"))' can't be used")
-      }
+    if end == nil, let hidden = hiddenChunks {
+      guard let last = merged.last else { throw hidden }
       end = last.chunk.id
     }
     unread.subtract(merged.map(\.chunk.id))
@@ -201,11 +197,29 @@ package final class DiskSet: ChunkStore {
       || deletions.withLock { $0.entries[id]?.contains { $0.kill.deletedAt > 0 } == true }
   }
 
+  /// What to tell whoever asks for a chunk that isn't known.
+  func absence(of id: ChunkID) -> StoreError {
+    let isDeleted = isDeleted(id)
+    guard !isDeleted, let hidden = hiddenChunks else { return .noChunk(id, isDeleted: isDeleted) }
+    return StoreError(hidden.code, "whether chunk \(id) is here is not known: \(hidden.message)")
+  }
+
+  /// Why there may be chunks here that nobody knows of; nil: there are none.
+  private var hiddenChunks: StoreError? {
+    if let path = unused.first { return StoreError(.internal, "'\(path)' can't be used") }
+    for disk in disks {
+      if let hidden = disk.store.hiddenChunks {
+        return StoreError(hidden.code, "\(hidden.message) on '\(disk.path)'")
+      }
+    }
+    return nil
+  }
+
   /// Asks the disks that have a chunk, until one has it whole: those that are likely to first.
   private func first<Result>(
     of id: ChunkID, _ ask: (SegmentStore) async throws -> Result
   ) async throws -> Result {
-    var failure: any Error = StoreError.noChunk(id, isDeleted: isDeleted(id))
+    var failure: any Error = absence(of: id)
     let holders = holders(of: id)
     let good = holders.filter { $0.store.holdsWhole(id) }
     let bad = holders.filter { !$0.store.holdsWhole(id) }

@@ -69,9 +69,6 @@ struct Segment: Sendable {
   var stuckAt: Int?
   /// Whether its file is on its way out.
   var isLeaving = false
-  /// Whether a part of it couldn't be read when the store opened: there may be more in it than is known, so
-  /// it stays.
-  var isUnread = false
   /// Whether it was told that something failed with it.
   var hasFailed = false
   /// The last commit that is known to have been durable, where it has torn records of later ones; else the

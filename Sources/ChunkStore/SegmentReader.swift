@@ -94,7 +94,7 @@ extension DiskFile {
 extension SegmentStore {
   /// What a look at the index gives a reader.
   private enum Target {
-    case nothing(isDeleted: Bool)
+    case nothing
     case record(ChunkIndex.Entry, (any DiskFile)?)
   }
 
@@ -103,13 +103,13 @@ extension SegmentStore {
   func openRecord(_ id: ChunkID, headOnly: Bool = false) async throws(StoreError) -> SegmentReader {
     let target = shell.withLock { shell -> Target in
       guard let entry = shell.state.index[id] else {
-        return .nothing(isDeleted: shell.state.deleted[id] != nil)
+        return .nothing
       }
       shell.state.segments[entry.place.segment]?.pins += 1
       return .record(entry, shell.state.segments[entry.place.segment]?.reader)
     }
     switch target {
-    case .nothing(let isDeleted): throw StoreError.noChunk(id, isDeleted: isDeleted)
+    case .nothing: throw absence(of: id)
     case .record(let entry, let known):
       do throws(StoreError) {
         return try await readRecord(id, entry, known: known, headOnly: headOnly)

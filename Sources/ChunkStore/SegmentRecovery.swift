@@ -132,10 +132,9 @@ struct SegmentRecovery: Sendable {
       }
       report(path, "cannot be read: \(error.message); the chunks in it are missing here")
       // What others say of its records still means something: it may be readable another day.
-      var segment = Segment(
+      state.segments[number] = Segment(
         number: number, phase: .failed, capacity: 0, reserved: 0, end: 0, diskBytes: 0)
-      segment.isUnread = true
-      state.segments[number] = segment
+      state.unread.insert(number)
     }
   }
 
@@ -243,7 +242,7 @@ struct SegmentRecovery: Sendable {
       guard case .none = taken else {
         if case .some = taken {
           report(path, "its checkpoint can no longer be read; chunks in it are missing here")
-          state.segments[number]?.isUnread = true
+          state.unread.insert(number)
         }
         state.segments[number]?.killTargets = targets[number] ?? [:]
         state.segments[number]?.writtenBytes = Int(clamping: footer.writtenBytes)
@@ -261,7 +260,7 @@ struct SegmentRecovery: Sendable {
         scan = whole
       } catch {
         report(path, "cannot be opened again: \(error.message)")
-        state.segments[number]?.isUnread = true
+        state.unread.insert(number)
         return
       }
       for problem in scan.problems { report(path, problem) }
@@ -367,7 +366,7 @@ struct SegmentRecovery: Sendable {
     state.segments[number]?.end = scan.recordsEnd
     state.segments[number]?.durableBatch = scan.durableBatch
     state.segments[number]?.phase = .failed
-    state.segments[number]?.isUnread = scan.isUnreadable
+    if scan.isUnreadable { state.unread.insert(number) }
     let isInDoubt = !scan.doubtful.isEmpty || !scan.doubtfulKills.isEmpty
     if isInDoubt {
       state.inDoubt.insert(number)

@@ -345,8 +345,8 @@ extension SegmentStore {
   func removeSegment(_ number: UInt32) async throws(StoreError) {
     let isLeaving = shell.withLock { shell in
       guard let segment = shell.state.segments[number], segment.pins == 0,
-        segment.liveBytes == 0, segment.extents == 0, !segment.isUnread,
-        !shell.state.isNeeded(number)
+        segment.liveBytes == 0, segment.extents == 0,
+        !shell.state.unread.contains(number), !shell.state.isNeeded(number)
       else { return false }
       shell.state.segments[number]?.isLeaving = true
       return true

@@ -176,8 +176,8 @@ package final class SegmentStore: ChunkStore {
   private func end(_ id: ChunkID) async throws(StoreError) {
     await turns.take(.chunk(id))
     defer { turns.end(.chunk(id)) }
-    let (entry, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
-    guard let entry else { throw StoreError.noChunk(id, isDeleted: isDeleted) }
+    let known = shell.withLock { $0.state.index[id] }
+    guard let entry = known else { throw absence(of: id) }
     let header = RecordHeader.deletion(
       RecordKill(id: id, place: entry.place, deletedAt: max(clock.wallSeconds, 1)))
     _ = try await commit(Commit(header: header, body: .none, use: .deletion)).get()
@@ -186,15 +186,26 @@ package final class SegmentStore: ChunkStore {
 
   package func list(after id: ChunkID?, limit: Int) async throws -> ChunkPage {
     precondition(limit > 0, "a page has room for one chunk at least")
-    let (ids, isLast) = page(after: id, limit: limit)
+    var page = await self.page(after: id, limit: limit)
+    let hidden = hiddenChunks
+    guard page.next == nil, let hidden else { return page }
+    guard let last = page.records.last else { throw hidden }
+    page.next = last.chunk.id
+    return page
+  }
+
+  /// A page of the chunks that are known.
+  func page(after id: ChunkID?, limit: Int) async -> ChunkPage {
+    let (ids, isLast) = ids(after: id, limit: limit)
     var page = ChunkPage(records: [], next: isLast ? nil : ids.last)
     page.records.reserveCapacity(ids.count)
     for id in ids {
       do {
         page.records.append(try await stat(id))
-      } catch let error as StoreError {
+      } catch {
         // What is damaged is known as such.
-        if ![.notFound, .deleted, .dataLoss].contains(error.code) { page.unread.append(id) }
+        let code = (error as? StoreError)?.code ?? .internal
+        if ![.notFound, .deleted, .dataLoss].contains(code) { page.unread.append(id) }
       }
     }
     return page
@@ -256,7 +267,7 @@ package final class SegmentStore: ChunkStore {
   }
 
   /// Ids for a page, without damaged chunks.
-  private func page(after id: ChunkID?, limit: Int) -> (ids: [ChunkID], isLast: Bool) {
+  private func ids(after id: ChunkID?, limit: Int) -> (ids: [ChunkID], isLast: Bool) {
     while true {
       let listing = listing(after: id)
       let (ids, isLast) = listing.page(after: id, limit: limit)
@@ -267,6 +278,19 @@ package final class SegmentStore: ChunkStore {
       if !whole.isEmpty || isLast || ids.isEmpty { return (whole, isLast || ids.isEmpty) }
       return (Array(ids.suffix(1)), isLast)
     }
+  }
+
+  /// What to tell whoever asks for a chunk that isn't known.
+  func absence(of id: ChunkID) -> StoreError {
+    let isDeleted = shell.withLock { $0.state.deleted[id] != nil }
+    guard !isDeleted, let hidden = hiddenChunks else { return .noChunk(id, isDeleted: isDeleted) }
+    return StoreError(hidden.code, "whether chunk \(id) is here is not known: \(hidden.message)")
+  }
+
+  /// Why there may be chunks here that nobody knows of; nil: there are none.
+  var hiddenChunks: StoreError? {
+    guard let number = shell.withLock({ $0.state.unread.min() }) else { return nil }
+    return StoreError(.internal, "'\(StorePaths.segment(number))' could not be read")
   }
 
   /// A pass over the index that has what comes after an id: the last one, or a new one.

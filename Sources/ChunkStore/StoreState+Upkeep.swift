@@ -113,7 +113,7 @@ extension StoreState {
   /// Whether a segment can be emptied.
   private func isCandidate(_ segment: Segment) -> Bool {
     (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
-      && !segment.isLeaving && !segment.isUnread && segment.stuckAt != segment.liveBytes
+      && !segment.isLeaving && !unread.contains(segment.number) && segment.stuckAt != segment.liveBytes
       && (segment.pins == 0 || keptBytes(of: segment) > 0) && !isNeeded(segment.number)
   }
 
@@ -238,6 +238,7 @@ extension StoreState {
     if let segment = segments[number], segment.deletions.count > 0 { forgetDeletions(in: number) }
     segments[number] = nil
     inDoubt.remove(number)
+    unread.remove(number)
     tryAll()
   }
 }

@@ -61,6 +61,9 @@ struct StoreState: Sendable {
   var attention: Set<UInt32> = []
   /// Segments with records in doubt: hardly ever any.
   var inDoubt: Set<UInt32> = []
+  /// Segments that couldn't be read wholly when the store opened: there may be more in them than is known. So
+  /// they stay, no chunk is known not to be here, and no deletion is forgotten.
+  var unread: Set<UInt32> = []
   /// Large chunks whose records have their places already and are still to be committed: how many, and the
   /// highest record that was, or may have been, deleted meanwhile.
   private var pending: [ChunkID: (count: Int, deletedUpTo: RecordPlace?)] = [:]
@@ -306,6 +309,7 @@ struct StoreState: Sendable {
 
   /// Forgets deletions that are old enough.
   mutating func expireDeletions(now: Int64) {
+    guard unread.isEmpty else { return }
     for segment in segments.values
     where segment.deletions.count > 0 && segment.deletions.last < now - limits.deletionSeconds {
       forgetDeletions(in: segment.number)

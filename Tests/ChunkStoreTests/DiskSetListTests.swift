@@ -66,5 +66,10 @@ struct DiskSetListTests {
     #expect(page.records.map(\.chunk.id.upload) == there)
     let last = try #require(page.next)
     #expect(await code { _ = try await set.list(after: last, limit: 100) } == .internal)
+    // Nor is anybody told that what may be there is not here.
+    let other = ChunkID(
+      group: 7, upload: try #require(Self.uploads.first { !there.contains($0) }), index: 0)
+    #expect(await code { _ = try await set.stat(other) } == .internal)
+    #expect(await code { try await set.delete(other) } == .internal)
   }
 }

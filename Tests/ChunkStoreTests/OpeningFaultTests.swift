@@ -24,7 +24,19 @@ struct OpeningFaultTests {
     }
     let half = try await openStore(disk)
     #expect(try await half.load(upload: 1) == pattern(100_000, seed: 1))
-    #expect(await code { _ = try await half.load(upload: 9) } == .notFound)
+    // What can't be read may hold anything: nobody is told that a chunk is not here.
+    let lost = ChunkID(group: 7, upload: 9, index: 0)
+    #expect(await code { _ = try await half.load(upload: 9) } == .internal)
+    #expect(await code { _ = try await half.stat(lost) } == .internal)
+    #expect(await code { try await half.delete(lost) } == .internal)
+    let page = try await half.list(after: nil, limit: 100)
+    let end = try #require(page.next)
+    #expect(page.records.last?.chunk.id == end)
+    #expect(await code { _ = try await half.list(after: end, limit: 100) } == .internal)
+    // What was deleted is known.
+    try await half.store([5], upload: 50)
+    try await half.delete(ChunkID(group: 7, upload: 50, index: 0))
+    #expect(await code { _ = try await half.load(upload: 50) } == .deleted)
     await half.upkeepAll()
     disk.injectFaults(nil)
     #expect(disk.contents(of: path) != nil)

@@ -33,7 +33,7 @@ struct UnreadableTests {
     for upload in 1...9 as ClosedRange<UInt64> where upload != 4 {
       #expect(try await store.load(upload: upload) == pattern(9_000, seed: upload))
     }
-    #expect(await code { _ = try await store.load(upload: 4) } == .notFound)
+    #expect(await code { _ = try await store.load(upload: 4) } == .internal)
     await store.upkeepAll()
     await store.close()
     disk.injectFaults(nil)
@@ -152,7 +152,7 @@ struct UnreadableTests {
     await blind.close()
     disk.crash()
     let again = try await openStore(disk)
-    #expect(await code { _ = try await again.load(upload: 1) } == .notFound)
+    #expect(await code { _ = try await again.load(upload: 1) } == .deleted)
   }
 
   @Test(
