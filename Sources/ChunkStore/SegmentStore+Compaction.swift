@@ -31,8 +31,8 @@ extension SegmentStore {
     await turns.take(.upkeep)
     defer { turns.end(.upkeep) }
     let now = clock.wallSeconds
-    let isFull = isUrgent || shell.withLock { !$0.state.hasReserve }
-    let free = isFull ? Int(clamping: (try? await disk.space())?.freeBytes ?? 0) : .max
+    let needsRoom = isUrgent || shell.withLock(\.state.needsRoom)
+    let free = needsRoom ? Int(clamping: (try? await disk.space())?.freeBytes ?? 0) : .max
     let (chore, isDue) = shell.withLock { shell in
       let isDue = shell.tick(now: now)
       return (shell.state.nextChore(isUrgent: isUrgent, free: free), isDue)

@@ -96,7 +96,11 @@ extension SegmentStore {
         throw StoreError(.internal, error.message)
       }
       guard use != .put else { throw error }
-      guard !shell.withLock(\.state.hasReserve) else { return try await takeReserve(number) }
+      if shell.withLock(\.state.hasReserve) {
+        // One that doesn't fit would only use the reserve up.
+        guard least <= limits.reserveBytes else { throw error }
+        return try await takeReserve(number)
+      }
       // The reserve is used up; what compaction gave back since is for compaction.
       guard use == .upkeep else { throw error }
       try await makeSegment(

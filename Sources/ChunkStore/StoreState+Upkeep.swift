@@ -21,7 +21,7 @@ extension StoreState {
   ///
   /// - Parameters:
   ///   - isUrgent: whether a deletion was refused for lack of room: then any gain will do.
-  ///   - free: bytes that the disk has left, for a full one.
+  ///   - free: bytes that the disk has left, where that matters.
   /// - Returns: the most urgent chore; nil where there is none.
   mutating func nextChore(isUrgent: Bool = false, free: Int = .max) -> Chore? {
     if isUrgent {
@@ -59,6 +59,11 @@ extension StoreState {
     return best?.chore
   }
 
+  /// Whether what is to be done next depends on how much room the disk has left.
+  var needsRoom: Bool {
+    !hasReserve || attention.contains { segments[$0]?.phase == .failed }
+  }
+
   /// A full segment that nobody writes to any more.
   var segmentToSeal: UInt32? {
     attention.filter { segments[$0].map { isToSeal($0) } ?? false }.min()
@@ -75,8 +80,11 @@ extension StoreState {
     }
     guard isCandidate(segment) else { return nil }
     if segment.phase == .failed {
-      // Its room comes back when it is empty, not before: on a full disk it may use up what others need.
-      let fits = (hasReserve && !isUrgent) || packedBytes(of: segment) <= free
+      // Its room comes back when it is empty, not before: on a full disk it may use up what others need. So
+      // the reserve is for what fits into it as a whole.
+      let packed = packedBytes(of: segment)
+      let fits = packed <= free || (hasReserve && !isUrgent && packed <= limits.reserveBytes)
+      if !fits, hasReserve, !isUrgent { return nil }
       return (.compact(segment.number), fits ? 3 : 5, 0)
     }
     let gain = gain(of: segment, isUrgent: isUrgent, free: free)
@@ -113,8 +121,9 @@ extension StoreState {
   /// Whether a segment can be emptied.
   private func isCandidate(_ segment: Segment) -> Bool {
     (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
-      && !segment.isLeaving && !unread.contains(segment.number) && segment.stuckAt != segment.liveBytes
-      && (segment.pins == 0 || keptBytes(of: segment) > 0) && !isNeeded(segment.number)
+      && !segment.isLeaving && !unread.contains(segment.number)
+      && segment.stuckAt != segment.liveBytes && !isNeeded(segment.number)
+      && (segment.pins == 0 || keptBytes(of: segment) > 0)
   }
 
   /// What compacting a segment is worth, to be compared; 0 when it isn't: a quarter of its records must be

@@ -114,8 +114,7 @@ struct DoubtTests {
     }
   }
 
-  @Test("where a checkpoint rots, a copy that was torn before it was written is still known as torn"
-  )
+  @Test("where a checkpoint rots, a copy that was torn before it is still known as torn")
   func rottenCheckpoint() async throws {
     for sector in [0, 8] {
       let disk = try await Self.disk()

@@ -133,6 +133,37 @@ struct FullDiskTests {
     func up() { value.withLock { $0 += 1 } }
   }
 
+  @Test(
+    "upkeep ends where a segment can't be emptied for lack of room, and leaves the reserve to deletions",
+    arguments: [1 << 20, 200_000])
+  func noRoomToEmpty(length: Int) async throws {
+    let disk = MemoryDisk(capacityBytes: 64 << 20)
+    let store = try await openStore(disk, maxReserveBytes: 256 << 10)
+    // Each record fits into the reserve, or none does; all together don't.
+    for upload in 1...3 as ClosedRange<UInt64> {
+      try await store.store(pattern(length, seed: upload), upload: upload)
+    }
+    disk.injectFaults {
+      $0.kind == .sync && $0.path == StorePaths.segment(1)
+        ? StoreError(.internal, "input/output error") : nil
+    }
+    #expect(await code { try await store.store([4], upload: 4) } == .internal)
+    disk.injectFaults(nil)
+    disk.capacityBytes -= Int(try await disk.space().freeBytes)
+    var rounds = 0
+    while rounds < 100, await store.upkeep() { rounds += 1 }
+    #expect(rounds < 100)
+    for upload in 1...3 as ClosedRange<UInt64> {
+      #expect(try await store.load(upload: upload) == pattern(length, seed: upload))
+    }
+    for upload in 1...3 as ClosedRange<UInt64> {
+      try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+    }
+    await store.upkeepAll()
+    #expect(disk.contents(of: StorePaths.segment(1)) == nil, "its room is not back")
+    #expect(store.leftovers().isEmpty)
+  }
+
   @Test("a deletion that waits for room ends when it is cancelled")
   func cancelled() async throws {
     let disk = MemoryDisk(capacityBytes: 4 << 20)
