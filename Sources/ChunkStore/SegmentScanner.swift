@@ -22,8 +22,12 @@ struct SegmentScanner: Sendable {
   private let key: UInt64?
   /// Where the records end, or what can be read of them.
   private var end: Int
-  /// Blocks of the disk that could not be read, and are taken for zeros.
-  private var unreadableBlocks = 0
+  /// How often something could not be read.
+  private var failedReads = 0
+  /// Bytes that are passed over where the next one can't be read, either.
+  private var stride = DiskBuffer.alignment
+  /// Up to where nothing is tried: what stands before is taken for zeros.
+  private var passedOver = 0
   /// What the disk said when a part of the segment could not be read; nil: all could.
   private(set) var failure: StoreError?
   /// What was read last, and where it begins.
@@ -33,8 +37,8 @@ struct SegmentScanner: Sendable {
 
   /// Bytes that are read at a time.
   private static let windowBytes = 1 << 20
-  /// Where more blocks can't be read, it is not they that are bad: the rest is not tried.
-  private static let maxUnreadableBlocks = 64
+  /// Reads that may fail before the rest is not tried: each may take a disk seconds.
+  private static let maxFailedReads = 128
 
   /// Scans up to `end` for records of a segment of this number and key.
   init(file: any DiskFile, number: UInt32, key: UInt64?, end: Int) {
@@ -123,36 +127,50 @@ struct SegmentScanner: Sendable {
 
   private mutating func load(at start: Int, atLeast count: Int) async {
     let length = max(min(SegmentScanner.windowBytes, RecordPlace.roundUp(end) - start), count)
-    do throws(StoreError) {
-      window = try await file.read(at: start, length: length).bytes
-    } catch {
+    if start < passedOver {
       window = await readBlocks(at: start, length: length)
+    } else {
+      do throws(StoreError) {
+        window = try await file.read(at: start, length: length).bytes
+      } catch {
+        window = await readBlocks(at: start, length: length)
+      }
     }
     windowOffset = start
   }
 
-  /// Reads block by block, so that one that can't be read hides none of the others.
+  /// Reads block by block, so that one that can't be read hides none of the others. Where one follows another,
+  /// twice as much is passed over each time: a part of the disk that is gone costs a few reads, and hides no more
+  /// than about as much again behind it.
   private mutating func readBlocks(
     at start: Int, length: Int
   ) async -> ByteBuffer {
     var bytes = ByteBuffer()
     var position = start
     while position < start + length {
+      if position < passedOver {
+        let next = min(passedOver, start + length)
+        bytes.writeRepeatingByte(0, count: next - position)
+        position = next
+        continue
+      }
       let next = min(DiskBuffer.roundUp(position + 1), start + length)
       do throws(StoreError) {
         let block = try await file.read(at: position, length: next - position).bytes
         bytes.writeImmutableBuffer(block)
         guard block.readableBytes == next - position else { break }
+        stride = DiskBuffer.alignment
+        position = next
       } catch {
         failure = error
-        unreadableBlocks += 1
-        guard unreadableBlocks <= SegmentScanner.maxUnreadableBlocks else {
+        failedReads += 1
+        guard failedReads <= SegmentScanner.maxFailedReads else {
           end = position
           break
         }
-        bytes.writeRepeatingByte(0, count: next - position)
+        passedOver = DiskBuffer.roundUp(position + 1) - DiskBuffer.alignment + stride
+        stride *= 2
       }
-      position = next
     }
     return bytes
   }

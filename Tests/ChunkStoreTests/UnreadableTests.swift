@@ -75,6 +75,33 @@ struct UnreadableTests {
     return try await openStore(disk)
   }
 
+  @Test(
+    "a part of the disk that is gone hides little behind it, and is tried seldom",
+    arguments: [64 << 10, 1 << 20])
+  func region(length: Int) async throws {
+    let disk = try await Self.stored(1...300)
+    disk.crash()
+    let bad = 500_000..<500_000 + length
+    let failed = Mutex(0)
+    disk.injectFaults { call in
+      guard call.kind == .read, call.path == StorePaths.segment(1), let range = call.range,
+        range.overlaps(bad)
+      else { return nil }
+      failed.withLock { $0 += 1 }
+      return StoreError(.internal, "input/output error")
+    }
+    let store = try await openStore(disk)
+    #expect((1..<40).contains(failed.withLock { $0 }))
+    // A record of these takes 3 blocks of the disk.
+    let places = (1...300).map { 4_096 + ($0 - 1) * 12_288 }
+    for (number, place) in places.enumerated()
+    where place + 12_288 <= bad.lowerBound || place >= bad.upperBound + length + 8_192 {
+      let upload = UInt64(number + 1)
+      #expect(try await store.load(upload: upload) == pattern(9_000, seed: upload))
+    }
+    #expect(places.contains { $0 >= bad.upperBound + length + 8_192 })
+  }
+
   @Test("a record that can't be read is damaged: told, asked for, and mended")
   func damaged() async throws {
     let disk = try await Self.stored(1...3)
@@ -83,10 +110,10 @@ struct UnreadableTests {
     let place = try #require(store.place(upload: 2))
     spoil(disk, StorePaths.segment(1), place.offset + 4_096..<place.offset + 4_608)
     #expect(await code { _ = try await store.load(upload: 2) } == .dataLoss)
-    #expect(await store.damagedChunks(limit: 9).map(\.upload) == [2])
+    #expect(await store.damagedChunks(after: nil, limit: 9).map(\.upload) == [2])
     #expect(try await store.list(after: nil, limit: 9).records.map(\.chunk.id.upload) == [1, 3])
     try await store.store(pattern(9_000, seed: 2), upload: 2)
-    #expect(await store.damagedChunks(limit: 9).isEmpty)
+    #expect(await store.damagedChunks(after: nil, limit: 9).isEmpty)
     #expect(try await store.load(upload: 2) == pattern(9_000, seed: 2))
   }
 
@@ -99,7 +126,7 @@ struct UnreadableTests {
     #expect(await code { _ = try await store.load(upload: 2) } == .dataLoss)
     disk.injectFaults(nil)
     try await store.scrub(1)
-    #expect(await store.damagedChunks(limit: 9).isEmpty)
+    #expect(await store.damagedChunks(after: nil, limit: 9).isEmpty)
     #expect(await store.chunksAtRisk().isEmpty)
   }
 
