@@ -133,6 +133,15 @@ extension SegmentStore {
     }
   }
 
+  /// Ends a chunk's record if it is damaged: the chunk goes on elsewhere.
+  func endDamaged(_ id: ChunkID) async {
+    await turns.take(.chunk(id))
+    defer { turns.end(.chunk(id)) }
+    let known = shell.withLock { $0.state.index[id] }
+    guard let known, known.isDamaged else { return }
+    _ = await end([RecordKill(id: id, place: known.place)])
+  }
+
   /// Takes into account that records ended, by what another disk keeps.
   fileprivate func forget(_ kills: [RecordKill]) {
     shell.withLock { shell in

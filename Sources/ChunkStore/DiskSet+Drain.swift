@@ -16,6 +16,7 @@ extension DiskSet {
     var pause = DiskSet.drainPause
     while !Task.isCancelled {
       await settleDeletions()
+      await endDamagedCopies()
       let (moved, left) = await drain()
       let isStuck = moved == 0 && left > 0
       pause = isStuck ? min(pause * 2, DiskSet.longestPause) : DiskSet.drainPause
@@ -36,7 +37,7 @@ extension DiskSet {
       repeat {
         // By the index, and damaged ones as well: no read that fails hides what comes after it.
         let ids = disk.store.ids(after: after, limit: DiskSet.idsAtOnce)
-        for id in ids where !Task.isCancelled && !isElsewhere(id) {
+        for id in ids where !Task.isCancelled && !isSafe(id) {
           do {
             try await move(id, from: disk.store)
             moved += 1
@@ -50,9 +51,21 @@ extension DiskSet {
     return (moved, left)
   }
 
-  /// Whether a disk that doesn't fail has a chunk.
-  private func isElsewhere(_ id: ChunkID) -> Bool {
-    disks.contains { !$0.store.isFailing && $0.store.holds(id) }
+  /// Ends damaged records of chunks that another disk has whole: they keep their segments from being compacted,
+  /// and nobody else mends them.
+  func endDamagedCopies() async {
+    for disk in disks where !disk.store.isFailing {
+      for id in await disk.store.damagedChunks(after: nil, limit: .max) where isSafe(id) {
+        await turns.within(.chunk(id)) {
+          for other in disks
+          where other.store !== disk.store && !other.store.isFailing && other.store.holdsSurely(id)
+          {
+            guard (try? await other.store.soundRecord(of: id)) != nil else { continue }
+            return await disk.store.endDamaged(id)
+          }
+        }
+      }
+    }
   }
 
   /// Copies a chunk to another disk. It is read outside of its turn, so that nobody waits for a disk that
@@ -73,7 +86,7 @@ extension DiskSet {
         try await put.append(piece.bytes)
       }
       try await turns.within(.chunk(id)) {
-        guard store.place(of: id) == place, !isElsewhere(id) else {
+        guard store.place(of: id) == place, !isSafe(id) else {
           throw StoreError(.aborted, "chunk \(id) was changed while it was moved")
         }
         _ = try await put.finish(checksum: record.checksum)

@@ -163,14 +163,19 @@ package final class DiskSet: ChunkStore {
     return ids.sorted()
   }
 
-  package func damagedChunks(limit: Int) async -> [ChunkID] {
-    var ids: [ChunkID] = []
-    for disk in disks where ids.count < limit {
-      // One that another disk has whole needs nobody's help.
-      ids += await disk.store.damagedChunks(limit: limit - ids.count)
-        .filter { id in !disks.contains { $0.store.holdsWhole(id) } }
+  package func damagedChunks(after id: ChunkID?, limit: Int) async -> [ChunkID] {
+    var ids: Set<ChunkID> = []
+    for disk in disks {
+      // One that another disk has whole, which will be here tomorrow, needs nobody's help.
+      ids.formUnion(
+        await disk.store.damagedChunks(after: id, limit: .max).filter { !isSafe($0) })
     }
-    return ids
+    return Array(ids.sorted().prefix(limit))
+  }
+
+  /// Whether a disk that doesn't fail has a chunk whole.
+  func isSafe(_ id: ChunkID) -> Bool {
+    disks.contains { !$0.store.isFailing && $0.store.holdsWhole(id) }
   }
 
   package func run() async {

@@ -52,7 +52,7 @@ struct DiskSetPut: ChunkPut {
 
 extension SegmentStore {
   /// A chunk of which every byte was just read and verified; nil when it is damaged.
-  fileprivate func soundRecord(of id: ChunkID) async throws -> ChunkRecord? {
+  func soundRecord(of id: ChunkID) async throws -> ChunkRecord? {
     do {
       let reader = try await openRecord(id)
       defer { unpin(reader.header.place.segment) }
@@ -64,7 +64,7 @@ extension SegmentStore {
   }
 
   /// Whether a chunk is here for certain: nothing is known that may have ended it, or not.
-  fileprivate func holdsSurely(_ id: ChunkID) -> Bool {
+  func holdsSurely(_ id: ChunkID) -> Bool {
     shell.withLock { $0.state.index[id]?.isDoubtful == false }
   }
 }

@@ -128,10 +128,11 @@ extension SegmentStore {
       file = known
     } else {
       do throws(StoreError) {
-        file = try await reader(of: entry.place.segment)
+        file = try await readerTwice(of: entry.place.segment)
       } catch {
-        guard error.code == .notFound else { throw error }
-        throw damaged(id, entry, "its segment is gone")
+        // A lack of descriptors or memory says nothing about the chunk.
+        guard [.notFound, .internal].contains(error.code) else { throw error }
+        throw damaged(id, entry, "its segment can't be opened: \(error.message)")
       }
     }
     let isWhole = !headOnly && Int(entry.length) <= Segment.maxGatheredBytes
@@ -152,6 +153,15 @@ extension SegmentStore {
       return SegmentReader(header: header, head: head.bytes, file: file, store: self)
     } catch {
       throw damaged(id, entry, error.message)
+    }
+  }
+
+  /// Opens a segment for reading, and tries it once more where the disk fails.
+  private func readerTwice(of number: UInt32) async throws(StoreError) -> any DiskFile {
+    do throws(StoreError) {
+      return try await reader(of: number)
+    } catch {
+      return try await reader(of: number)
     }
   }
 

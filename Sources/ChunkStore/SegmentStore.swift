@@ -249,8 +249,9 @@ package final class SegmentStore: ChunkStore {
     return ids.sorted()
   }
 
-  package func damagedChunks(limit: Int) async -> [ChunkID] {
-    shell.withLock { Array($0.state.damaged.prefix(limit)) }
+  package func damagedChunks(after id: ChunkID?, limit: Int) async -> [ChunkID] {
+    let damaged = shell.withLock(\.state.damaged)
+    return Array(damaged.filter { other in id.map { $0 < other } ?? true }.sorted().prefix(limit))
   }
 
   package func close() async {

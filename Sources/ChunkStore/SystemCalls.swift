@@ -153,6 +153,7 @@ enum SystemCalls {
       case ENOENT: .notFound
       case EEXIST: .alreadyExists
       case ENOSPC, EDQUOT: .resourceExhausted
+      case EMFILE, ENFILE, ENOMEM: .unavailable
       default: .internal
       }
     let fact = "cannot \(verb) '\(path)': \(String(cString: strerror(code)))"

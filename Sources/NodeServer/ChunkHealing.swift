@@ -14,8 +14,8 @@ struct ChunkHealing: Sendable {
   let time: any TimeSource
   let logger: Logger
 
-  /// Damaged chunks that one round takes care of.
-  private static let chunksARound = 10_000
+  /// Damaged chunks that are asked for at a time.
+  private static let chunksAtOnce = 1_000
   /// The longest pause after rounds in which nothing could be healed.
   private static let longestPause: Duration = .seconds(600)
   /// How long the Directory may take to say who has a chunk.
@@ -36,21 +36,27 @@ struct ChunkHealing: Sendable {
   ///
   /// - Returns: how many were healed, and how many are still damaged.
   func heal() async -> (healed: Int, left: Int) {
-    let damaged = await store.damagedChunks(limit: ChunkHealing.chunksARound)
-    var failures: [String] = []
-    for id in damaged {
-      if Task.isCancelled { break }
-      do {
-        let source = try await heal(id)
-        logger.notice("chunk \(id) was damaged here and is whole again, from node \(source)")
-      } catch {
-        failures.append("chunk \(id): \(ChunkHealing.message(error))")
+    var (healed, left) = (0, 0)
+    var firstFailure: String?
+    var after: ChunkID?
+    repeat {
+      let damaged = await store.damagedChunks(after: after, limit: ChunkHealing.chunksAtOnce)
+      for id in damaged where !Task.isCancelled {
+        do {
+          let source = try await heal(id)
+          logger.notice("chunk \(id) was damaged here and is whole again, from node \(source)")
+          healed += 1
+        } catch {
+          firstFailure = firstFailure ?? "chunk \(id): \(ChunkHealing.message(error))"
+          left += 1
+        }
       }
+      after = damaged.last
+    } while after != nil && !Task.isCancelled
+    if let firstFailure, !Task.isCancelled {
+      logger.error("\(left) damaged chunks could not be healed; the first: \(firstFailure)")
     }
-    if let first = failures.first, !Task.isCancelled {
-      logger.error("\(failures.count) damaged chunks could not be healed; the first: \(first)")
-    }
-    return (damaged.count - failures.count, failures.count)
+    return (healed, left)
   }
 
   /// Heals a chunk out of the first other member of its group that has it whole.

@@ -18,6 +18,60 @@ struct DiskSetDrainTests {
     return set
   }
 
+  /// Damages a chunk's record on a disk.
+  private static func spoil(_ upload: UInt64, on disk: MemoryDisk, of store: SegmentStore) throws {
+    let place = try #require(store.place(upload: upload))
+    disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 2_000] ^= 1 }
+  }
+
+  @Test("a copy that was damaged since is no reason to leave a chunk on the disk that fails")
+  func damagedCopy() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await Self.half(disks)
+    await set.drain()
+    let moved = Self.uploads.filter { set.places(of: $0) == [0, 1] }
+    #expect(!moved.isEmpty)
+    for upload in moved {
+      try Self.spoil(upload, on: disks[1], of: set.disks[1].store)
+      // Once that is known, it is read from the disk that fails, and wanted from others as well.
+      #expect(await code { _ = try await set.load(upload: upload) } == .dataLoss)
+      #expect(try await set.load(upload: upload) == pattern(3_000, seed: upload))
+      #expect(await set.damagedChunks(after: nil, limit: 100).contains(.test(upload)))
+    }
+    await set.drain()
+    disks[0].injectFaults { _ in StoreError(.internal, "the disk is gone") }
+    for upload in moved {
+      #expect(try await set.load(upload: upload) == pattern(3_000, seed: upload))
+    }
+  }
+
+  @Test("a damaged copy of a chunk that another disk has whole goes, once that was read")
+  func uselessCopy() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let first = try await Self.half(disks)
+    await first.drain()
+    let twice = Self.uploads.filter { first.places(of: $0) == [0, 1] }
+    #expect(twice.count > 1)
+    await first.close()
+    let set = try await openSet(disks)
+    for upload in twice {
+      try Self.spoil(upload, on: disks[0], of: set.disks[0].store)
+      #expect(try await set.disks[0].store.soundRecord(of: .test(upload)) == nil)
+    }
+    // Of one the other copy is damaged, too: then each stays.
+    let lost = try #require(twice.first)
+    try Self.spoil(lost, on: disks[1], of: set.disks[1].store)
+    await set.endDamagedCopies()
+    #expect(set.places(of: lost) == [0, 1])
+    for upload in twice.dropFirst() { #expect(set.places(of: upload) == [1]) }
+    for disk in disks { disk.crash() }
+    let again = try await openSet(disks)
+    for upload in twice.dropFirst() {
+      #expect(again.places(of: upload) == [1])
+      #expect(try await again.load(upload: upload) == pattern(3_000, seed: upload))
+    }
+  }
+
   @Test("a chunk that is deleted while it is moved stays deleted")
   func deletion() throws {
     for seed in 0..<100 as Range<UInt64> {

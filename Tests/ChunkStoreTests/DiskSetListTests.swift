@@ -1,4 +1,5 @@
 import StoreModel
+import Synchronization
 import Testing
 
 @testable import ChunkStore
@@ -33,7 +34,7 @@ struct DiskSetListTests {
     let here = Self.uploads.filter { set.places(of: $0) == [0] }
     #expect(!here.isEmpty && here.count < 12)
     disks[0].injectFaults {
-      $0.kind == .open ? StoreError(.internal, "input/output error") : nil
+      $0.kind == .open ? StoreError(.unavailable, "too many open files") : nil
     }
     let (found, unread) = try await Self.list(set)
     #expect(found == Self.uploads.filter { !here.contains($0) })
@@ -44,11 +45,33 @@ struct DiskSetListTests {
     set.disks[0].store.countAsFailing()
     await set.drain()
     disks[0].injectFaults {
-      $0.kind == .open ? StoreError(.internal, "input/output error") : nil
+      $0.kind == .open ? StoreError(.unavailable, "too many open files") : nil
     }
     let complete = try await Self.list(set)
     #expect(complete.found == Array(Self.uploads))
     #expect(complete.unread.isEmpty)
+  }
+
+  @Test("a chunk whose segment can't be opened is damaged, and is put to another disk")
+  func unopened() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    for upload in Self.uploads {
+      try await set.store(pattern(3_000, seed: upload), upload: upload)
+    }
+    let here = Self.uploads.filter { set.places(of: $0) == [0] }
+    for store in set.disks.map(\.store) { store.shell.withLock { $0.state.retire() } }
+    disks[0].injectFaults {
+      $0.kind == .open ? StoreError(.internal, "input/output error") : nil
+    }
+    set.disks[0].store.countAsFailing()
+    _ = try await set.statistics()
+    for upload in here {
+      #expect(await code { _ = try await set.load(upload: upload) } == .dataLoss)
+      try await set.store(pattern(3_000, seed: upload), upload: upload)
+      #expect(set.places(of: upload) == [0, 1])
+      #expect(try await set.load(upload: upload) == pattern(3_000, seed: upload))
+    }
   }
 
   @Test("ends in an error where a disk is not used at all")

@@ -106,7 +106,7 @@ struct DiskSetTests {
     for upload in 1...20 as ClosedRange<UInt64> {
       #expect(try await set.load(upload: upload) == pattern(9_000, seed: upload))
     }
-    #expect(await set.damagedChunks(limit: 100).isEmpty)
+    #expect(await set.damagedChunks(after: nil, limit: 100).isEmpty)
     disks[0].injectFaults { _ in StoreError(.internal, "the disk is gone") }
     for upload in 1...20 as ClosedRange<UInt64> {
       #expect(try await set.load(upload: upload) == pattern(9_000, seed: upload))
