@@ -91,7 +91,17 @@ final class BlockingThreads: Sendable {
       var thread = pthread_t()
     #endif
     let code = pthread_create(&thread, nil, BlockingThreads.main, argument)
-    precondition(code == 0, "the system gives no more threads (\(code))")
+    guard code == 0 else {
+      // Those that there are do the job later.
+      Unmanaged<Shared>.fromOpaque(argument).release()
+      let left = shared.state.withLock { state in
+        state.threads -= 1
+        state.idle -= 1
+        return state.threads
+      }
+      precondition(left > 0, "the system gives not even one thread (\(code))")
+      return
+    }
     #if canImport(Darwin)
       if let thread { pthread_detach(thread) }
     #else

@@ -128,7 +128,8 @@ extension SegmentStore {
     await (try reader(of: number)).forget()
     for entry in entries {
       try Task.checkCancellation()
-      if let wake = limiter.spend(Int(entry.length), now: clock.nanoseconds) {
+      if let wake = limiter.spend(Segment.recordBytes(length: entry.length), now: clock.nanoseconds)
+      {
         try await clock.sleep(until: wake)
       }
       guard shell.withLock({ $0.state.index[entry.id]?.place }) == entry.place else { continue }

@@ -244,7 +244,7 @@ extension StoreState {
 
   /// A segment's file is gone. With its room others may be compacted that could not be.
   mutating func forget(_ number: UInt32) {
-    if let segment = segments[number], segment.deletions.count > 0 { forgetDeletions(in: number) }
+    if let segment = segments[number], segment.deletions.count > 0 { forgetDeletions(in: [number]) }
     segments[number] = nil
     inDoubt.remove(number)
     unread.remove(number)

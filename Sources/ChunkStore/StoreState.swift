@@ -304,16 +304,16 @@ struct StoreState: Sendable {
     segments[number]?.deletions.last = max(last, kill.deletedAt)
     guard deleted.count > limits.maxDeletions else { return }
     let oldest = segments.values.filter { $0.deletions.count > 0 }.map(\.number).min()
-    if let oldest { forgetDeletions(in: oldest) }
+    if let oldest { forgetDeletions(in: [oldest]) }
   }
 
   /// Forgets deletions that are old enough.
   mutating func expireDeletions(now: Int64) {
     guard unread.isEmpty else { return }
-    for segment in segments.values
-    where segment.deletions.count > 0 && segment.deletions.last < now - limits.deletionSeconds {
-      forgetDeletions(in: segment.number)
+    let old = segments.values.filter {
+      $0.deletions.count > 0 && $0.deletions.last < now - limits.deletionSeconds
     }
+    if !old.isEmpty { forgetDeletions(in: Set(old.map(\.number))) }
   }
 
   /// Whether this record of a segment is why a deletion is remembered.
@@ -328,17 +328,17 @@ struct StoreState: Sendable {
     attention.insert(old.place.segment)
   }
 
-  /// Forgets the deletions that are remembered because of a segment.
-  mutating func forgetDeletions(in number: UInt32) {
+  /// Forgets the deletions that are remembered because of these segments.
+  mutating func forgetDeletions(in numbers: Set<UInt32>) {
     for part in 0..<deleted.partCount {
       var ids: [ChunkID] = []
       deleted.forEach(inPart: part) { id, entry in
-        if entry.place.segment == number { ids.append(id) }
+        if numbers.contains(entry.place.segment) { ids.append(id) }
       }
       for id in ids { deleted.remove(id) }
     }
-    segments[number]?.deletions.count = 0
-    attention.insert(number)
+    for number in numbers { segments[number]?.deletions.count = 0 }
+    attention.formUnion(numbers)
   }
 
   /// Checks what must hold after every event.
