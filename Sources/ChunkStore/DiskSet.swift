@@ -49,7 +49,9 @@ package final class DiskSet: ChunkStore {
   /// What was found when the disks were opened.
   private let problems: Mutex<[ChunkStoreProblem]>
   /// Bytes that may still be stored on each disk, as far as known.
-  private let room: Mutex<[UInt64]>
+  let room: Mutex<[UInt64]>
+  /// What each disk said last of its room, while somebody asks again and again.
+  let answers = Mutex<[Answer?]?>(nil)
   let turns = Turns<Turn>()
   /// What disks can't say themselves of their chunks' deletions.
   let deletions = Mutex(DeletionsElsewhere())
@@ -118,27 +120,6 @@ package final class DiskSet: ChunkStore {
       unread: unread.filter { id in end.map { id <= $0 } ?? true }.sorted())
   }
 
-  package func statistics() async throws(StoreError) -> NodeStatistics {
-    var sum = NodeStatistics()
-    for (place, disk) in disks.enumerated() {
-      let one: NodeStatistics
-      do {
-        one = try await disk.store.statistics()
-      } catch {
-        room.withLock { $0[place] = 0 }
-        if disks.count > 1 { continue }
-        throw (error as? StoreError) ?? StoreError(.internal, "\(error)")
-      }
-      let isUsable = !disk.store.isFailing || disks.count == 1
-      room.withLock { $0[place] = isUsable ? one.freeBytes : 0 }
-      sum.capacityBytes += one.capacityBytes
-      sum.freeBytes += isUsable ? one.freeBytes : 0
-      sum.usedBytes += one.usedBytes
-      sum.chunks += one.chunks
-    }
-    return sum
-  }
-
   /// Notes a problem that is none of an open disk's.
   func report(_ path: String, _ message: String) {
     problems.withLock { $0.append(ChunkStoreProblem(path: path, message: message)) }
@@ -181,7 +162,9 @@ package final class DiskSet: ChunkStore {
   package func run() async {
     await withTaskGroup(of: Void.self) { group in
       for disk in disks { group.addTask { await disk.store.run() } }
-      if disks.count > 1 { group.addTask { await self.drainForever() } }
+      guard disks.count > 1 else { return }
+      group.addTask { await self.drainForever() }
+      group.addTask { await self.askForRoom() }
     }
   }
 

@@ -212,8 +212,12 @@ package final class SegmentStore: ChunkStore {
   }
 
   package func statistics() async throws -> NodeStatistics {
-    let space = try await disk.space()
-    return shell.withLock { shell in
+    statistics(of: try await disk.space())
+  }
+
+  /// What the store has, on a disk with so much room.
+  func statistics(of space: DiskSpace) -> NodeStatistics {
+    shell.withLock { shell in
       let room =
         shell.state.active.flatMap { shell.state.segments[$0] }
         .map { $0.isReserve ? 0 : max($0.reserved - $0.end, 0) } ?? 0

@@ -136,4 +136,34 @@ struct DiskSetTests {
     }
     #expect(try await Self.uploads(set) == Array(1...40))
   }
+
+  @Test("a disk that hangs keeps nobody from hearing what the node has, and gets no new chunks")
+  func silent() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let clock = HandClock()
+    let set = try await openSet(disks, clock: clock)
+    let both = try await set.statistics().capacityBytes
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await set.run() }
+      while set.answers.withLock({ $0?.contains { $0 == nil } ?? true }) { await Task.yield() }
+      let (gate, opening) = AsyncStream.makeStream(of: Void.self)
+      let (asked, asking) = AsyncStream.makeStream(of: Void.self)
+      disks[0].injectDelays { call in
+        guard call.kind == .space else { return }
+        asking.yield()
+        for await _ in gate {}
+      }
+      for await _ in asked.prefix(1) {}
+      #expect((try? await set.statistics())?.capacityBytes == both)
+      clock.pass(seconds: 31)
+      while (try? await set.statistics().capacityBytes) != both / 2 { await Task.yield() }
+      for upload in 1...10 as ClosedRange<UInt64> {
+        #expect((try? await set.store([1], upload: upload)) != nil)
+        #expect(set.places(of: upload) == [1])
+      }
+      opening.finish()
+      while (try? await set.statistics().capacityBytes) != both { await Task.yield() }
+      group.cancelAll()
+    }
+  }
 }
