@@ -3,7 +3,8 @@ import StoreModel
 /// Whose directories these are, found out before any of them is opened or made.
 ///
 /// An empty directory is what the place of a disk that isn't mounted looks like. So only a node of which
-/// no disk is there yet makes its disks by itself; to one that has some a disk is added on purpose.
+/// no disk is there yet makes its disks by itself; to one that has some a disk is added on purpose. One that is
+/// empty where a disk was counts as one that can't be read: the others serve meanwhile.
 struct DiskRoll: Sendable {
   /// What a directory is.
   enum Finding: Sendable {
@@ -35,18 +36,29 @@ struct DiskRoll: Sendable {
   /// Looks at directories.
   ///
   /// - Throws: `preconditionFailed` when they are not all of one node and cluster, and different ones,
-  ///   or hold something else; `dataLoss` when a format file is damaged.
+  ///   or hold something else.
   init(of members: [DiskSet.Member]) async throws(StoreError) {
     for member in members {
       do throws(StoreError) {
         let finding = try await find(member)
         findings.append((member, finding))
       } catch {
-        guard error.code == .internal else {
+        guard error.code == .internal || error.code == .dataLoss else {
           throw StoreError(error.code, "'\(member.path)': \(error.message)")
         }
         findings.append((member, .unreadable(error)))
       }
+    }
+    for (place, entry) in findings.enumerated() {
+      guard case .empty = entry.finding,
+        let former = missing.filter({ $0.value == entry.member.path }).keys.min()
+      else { continue }
+      findings[place].finding = .unreadable(
+        StoreError(
+          .internal,
+          "it is empty, and the node's disk \(NodeID(former)) was there: if it should be mounted, mount it and "
+            + "start the node again; if it is gone for good, leave the directory out, or run 'holdfast store "
+            + "add-disk \(entry.member.path) --data \(firstPath)' to begin a new one there"))
     }
   }
 
@@ -69,22 +81,21 @@ struct DiskRoll: Sendable {
 
   /// Sees that nothing would be made anew where something should be.
   ///
-  /// - Throws: `preconditionFailed` for an empty directory of a node that has disks, `internal` where no
-  ///   directory says which node it is and one can't be read.
+  /// - Throws: `preconditionFailed` for an empty directory of a node that has disks, and none was there;
+  ///   `internal`, or `dataLoss` for a damaged format file, where no directory says which node it is and one
+  ///   can't be read.
   func checkNothingIsMadeAnew() throws(StoreError) {
     guard identity != nil else {
       guard let (path, error) = unreadable else { return }
       throw StoreError(
-        .internal,
+        error.code,
         "'\(path)' can't be read, and no other data directory says which node this is: nothing was "
           + "made anew (\(error.message))")
     }
     for case (let member, .empty) in findings {
-      let former = missing.filter { $0.value == member.path }.keys.min()
-      let loss = former.map { ": its disk \(NodeID($0)) was there" } ?? ""
       throw StoreError(
         .preconditionFailed,
-        "'\(member.path)' is empty, and the node has disks already\(loss). If a disk should be "
+        "'\(member.path)' is empty, and the node has disks already. If a disk should be "
           + "mounted there, mount it. If it is to be a new disk, run 'holdfast store add-disk "
           + "\(member.path) --data \(firstPath)' once. Else leave the directory out")
     }

@@ -13,8 +13,8 @@ extension DiskSet {
   /// - Returns: the node's chunks; its problems say which disks are not used, and which are gone that the
   ///   node had when it started last.
   /// - Throws: `preconditionFailed` when one is in use, foreign, of another format, another node's,
-  ///   there twice, or empty while others are not (see `add`); `dataLoss` when a format file is damaged;
-  ///   `internal` when none can be read, or none that says which node it is.
+  ///   there twice, or empty while others are not (see `add`); `internal`, or `dataLoss` where a format file
+  ///   is damaged, when none can be read, or none that says which node it is.
   package static func open(
     _ members: [Member], clock: any ChunkStoreClock,
     configuration: SegmentStore.Configuration = SegmentStore.Configuration(),
@@ -38,7 +38,7 @@ extension DiskSet {
           disks.append(Open(path: member.path, store: store))
         } catch {
           // One that can't be read doesn't keep the others from serving; one that is not ours does.
-          guard error.code == .internal || error.code == .resourceExhausted, members.count > 1
+          guard [.internal, .resourceExhausted, .dataLoss].contains(error.code), members.count > 1
           else { throw StoreError(error.code, "'\(member.path)': \(error.message)") }
           problems.append(
             ChunkStoreProblem(path: member.path, message: "not used: \(error.message)"))
@@ -52,7 +52,7 @@ extension DiskSet {
         problems: problems + roll.problems)
       set.deletions.withLock { $0.add(roll.deletions) }
       await set.settleDeletions()
-      if let cluster = roll.identity?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
+      if let cluster = roll.identity?.cluster, !cluster.isEmpty { await set.joinAll(cluster) }
       _ = try await set.statistics()
       await set.writeDisks(roll)
       return set
@@ -136,12 +136,14 @@ extension DiskSet {
     }
   }
 
-  private func joinAll(_ cluster: String) async throws(StoreError) {
+  /// Has disks that are new know the cluster. One that can't be written to serves what it has.
+  private func joinAll(_ cluster: String) async {
     for disk in disks {
       do {
         try await disk.store.join(cluster: cluster)
       } catch {
-        throw (error as? StoreError) ?? StoreError(.internal, "\(error)")
+        let message = (error as? StoreError)?.message ?? "\(error)"
+        disk.store.report(StorePaths.format, "cannot be written: \(message)")
       }
     }
   }

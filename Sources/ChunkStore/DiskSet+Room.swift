@@ -31,7 +31,8 @@ extension DiskSet {
       let answer = Answer(
         space: try? await disks[place].store.disk.space(), at: clock.nanoseconds)
       answers.withLock { $0?[place] = answer }
-      guard (try? await clock.sleep(until: clock.nanoseconds + DiskSet.pause)) != nil else { return }
+      let wake = clock.nanoseconds + DiskSet.pause
+      guard (try? await clock.sleep(until: wake)) != nil else { return }
     }
   }
 

@@ -67,6 +67,8 @@ struct Segment: Sendable {
   var dead: [Range<Int>] = []
   /// `liveBytes` when it was found that a damaged record keeps it from being compacted.
   var stuckAt: Int?
+  /// Whether its checkpoint may be in the system's memory alone, because another process wrote it.
+  var mayBeUnsynced = false
   /// Whether its file is on its way out.
   var isLeaving = false
   /// Whether it was told that something failed with it.

@@ -244,6 +244,7 @@ struct SegmentRecovery: Sendable {
           report(path, "its checkpoint can no longer be read; chunks in it are missing here")
           state.unread.insert(number)
         }
+        state.segments[number]?.mayBeUnsynced = true
         state.segments[number]?.killTargets = targets[number] ?? [:]
         state.segments[number]?.writtenBytes = Int(clamping: footer.writtenBytes)
         state.segments[number]?.items = Int(footer.entryCount) + Int(footer.killCount)

@@ -325,16 +325,20 @@ extension SegmentStore {
 
   /// Gives the room of a segment's dead records back, unless somebody reads from it.
   func punch(_ number: UInt32) async {
-    let dead = shell.withLock { shell -> [Range<Int>] in
+    let (dead, mayBeUnsynced) = shell.withLock { shell -> ([Range<Int>], Bool) in
       guard let segment = shell.state.segments[number], segment.mayBePunched,
         !shell.state.isNeeded(number)
-      else { return [] }
+      else { return ([], false) }
       shell.state.segments[number]?.dead = []
-      return segment.dead
+      return (segment.dead, segment.mayBeUnsynced)
     }
     guard !dead.isEmpty else { return }
     do throws(StoreError) {
       let file = try await disk.openForWriting(StorePaths.segment(number))
+      if mayBeUnsynced {
+        try await file.writeAndSync([])
+        shell.withLock { $0.state.segments[number]?.mayBeUnsynced = false }
+      }
       for range in dead { try await file.punch(range) }
       let left = try await file.read(at: 0, length: 0).diskBytes
       shell.withLock { $0.state.segments[number]?.diskBytes = left }

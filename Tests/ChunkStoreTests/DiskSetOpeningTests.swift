@@ -32,20 +32,59 @@ struct DiskSetOpeningTests {
       random: { 0xADD })
   }
 
-  @Test("an empty directory where one of its disks should be is refused and left alone")
+  @Test("an empty directory where a disk was is reported and left alone, and the other disks serve")
   func unmounted() async throws {
     let disks = try await Self.two()
     let mountPoint = MemoryDisk()
-    let error = try #require(
-      await Self.error { _ = try await openSet([disks[0], mountPoint]) })
-    #expect(error.code == .preconditionFailed)
-    #expect(error.message.contains("'disk1' is empty"))
-    #expect(error.message.contains("was there"))
-    #expect(error.message.contains("mount"))
-    #expect(error.message.contains("add-disk"))
-    #expect(mountPoint.files.isEmpty)
+    for _ in 1...2 {
+      let set = try await openSet([disks[0], mountPoint])
+      let problem = try #require(await set.takeProblems().first)
+      #expect(problem.path == "disk1")
+      for word in ["is empty", "was there", "mount it", "add-disk"] {
+        #expect(problem.message.contains(word))
+      }
+      #expect(mountPoint.files.isEmpty)
+      // What is not here may be there.
+      #expect(await code { _ = try await set.load(upload: 99) } == .internal)
+      await set.close()
+    }
     let set = try await openSet(disks)
     #expect(try await set.statistics().chunks == 12)
+  }
+
+  @Test("an empty directory where no disk was is refused, and left alone")
+  func strange() async throws {
+    let disks = try await Self.two()
+    let empty = MemoryDisk()
+    let error = try #require(await Self.error { _ = try await openSet(disks + [empty]) })
+    #expect(error.code == .preconditionFailed)
+    #expect(error.message.contains("'disk2' is empty"))
+    #expect(error.message.contains("add-disk"))
+    #expect(empty.files.isEmpty)
+  }
+
+  @Test("a disk whose format file is damaged, or can't be written, keeps no other from serving")
+  func damagedFormat() async throws {
+    let disks = try await Self.two()
+    disks[1].corrupt(StorePaths.format) { $0[20] ^= 1 }
+    let set = try await openSet(disks)
+    #expect(await set.takeProblems().map(\.path) == ["disk1"])
+    #expect(set.cluster == "c")
+    await set.close()
+    #expect(await code { _ = try await openSet([disks[1]]) } == .dataLoss)
+    // A new disk of the node that doesn't take the cluster's name down yet.
+    let young = [MemoryDisk(), MemoryDisk()]
+    await (try openSet(young)).close()
+    let joined = try await openSet([young[0]])
+    try await joined.join(cluster: "c")
+    await joined.close()
+    young[1].injectFaults {
+      $0.kind == .write && $0.path == DataDirectory.temporary
+        ? StoreError(.internal, "input/output error") : nil
+    }
+    let half = try await openSet(young)
+    #expect(half.cluster == "c")
+    #expect(await half.takeProblems().map(\.path).contains { $0.hasSuffix("disk1/format") })
   }
 
   @Test("a new disk is added on purpose, and belongs to the same node and cluster")

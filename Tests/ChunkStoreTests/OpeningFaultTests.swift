@@ -48,6 +48,38 @@ struct OpeningFaultTests {
     }
   }
 
+  @Test("no room is given back in a segment whose checkpoint may be in the system's memory alone")
+  func unsyncedCheckpoint() async throws {
+    let disk = MemoryDisk()
+    let first = try await openStore(disk)
+    for upload in 1...3 as ClosedRange<UInt64> {
+      try await first.store(pattern(200_000, seed: upload), upload: upload)
+    }
+    let path = StorePaths.segment(1)
+    disk.injectFaults {
+      // The process is killed after the checkpoint was written.
+      $0.kind == .sync && $0.path == path ? StoreError(.internal, "killed") : nil
+    }
+    await first.close()
+    disk.restart()
+    let calls = Mutex<[MemoryDisk.Call.Kind]>([])
+    disk.injectFaults { call in
+      if call.path == path { calls.withLock { $0.append(call.kind) } }
+      return nil
+    }
+    let store = try await openStore(disk)
+    #expect(calls.withLock { !$0.contains(.sync) }, "the checkpoint was not found")
+    for upload in 1...2 as ClosedRange<UInt64> {
+      try await store.delete(ChunkID(group: 7, upload: upload, index: 0))
+    }
+    await store.upkeepAll()
+    let seen = calls.withLock { $0 }
+    let punch = try #require(seen.firstIndex(of: .punch))
+    let sync = try #require(seen.firstIndex(of: .sync))
+    #expect(sync < punch)
+    #expect(seen.count { $0 == .sync } == 1, "once is enough")
+  }
+
   @Test("a file with the last number there is doesn't keep the store from opening and writing")
   func lastNumber() async throws {
     let disk = MemoryDisk()
