@@ -13,6 +13,10 @@ struct CrashTests {
   private static let step =
     ProcessInfo.processInfo.environment["CRASH_STEP"].flatMap { Int($0) } ?? 1
 
+  /// How many workloads are cut once.
+  private static let seeds =
+    ProcessInfo.processInfo.environment["CRASH_SEEDS"].flatMap { UInt64($0) } ?? 450
+
   @Test(
     "cut at every call of a workload, it keeps its promises", .enabled(if: replayed == nil),
     arguments: CrashRun.Fault.allCases)
@@ -28,7 +32,7 @@ struct CrashTests {
     "cut anywhere in thousands of workloads, it keeps its promises",
     .enabled(if: replayed == nil), arguments: CrashRun.Fault.allCases)
   func manySeeds(fault: CrashRun.Fault) throws {
-    for seed in stride(from: UInt64(100), to: 350, by: Self.step) {
+    for seed in stride(from: UInt64(100), to: 100 + Self.seeds, by: Self.step) {
       _ = try CrashRun(seed: seed, cut: Int(seed &* 2_654_435_761 % 300), fault: fault).run()
     }
   }
