@@ -15,6 +15,8 @@ package protocol ChunkStore: Sendable {
   var node: NodeID { get }
   /// The cluster that the data belongs to; empty until `join`.
   var cluster: String { get async }
+  /// Whether puts wait for the memory in which others gather their chunks.
+  var isShortOfMemory: Bool { get }
   /// What was found wrong with the data directory, by opening it and since, and was not taken before.
   func takeProblems() async -> [ChunkStoreProblem]
   /// Chunks that are damaged, or in a part of the disk that failed: wanted from other replicas.

@@ -125,6 +125,8 @@ package final class DiskSet: ChunkStore {
     problems.withLock { $0.append(ChunkStoreProblem(path: path, message: message)) }
   }
 
+  package var isShortOfMemory: Bool { disks.contains { $0.store.isShortOfMemory } }
+
   package func takeProblems() async -> [ChunkStoreProblem] {
     var all = problems.withLock { problems in
       defer { problems = [] }

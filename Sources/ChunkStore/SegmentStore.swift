@@ -232,6 +232,8 @@ package final class SegmentStore: ChunkStore {
     }
   }
 
+  package var isShortOfMemory: Bool { staging.isShort }
+
   package func takeProblems() async -> [ChunkStoreProblem] {
     shell.withLock { shell in
       defer { shell.problems = [] }

@@ -42,6 +42,11 @@ final class StagingBuffers: Sendable {
     state.withLock { budget - $0.available }
   }
 
+  /// Whether somebody waits for a buffer.
+  var isShort: Bool {
+    state.withLock { !$0.waiting.isEmpty }
+  }
+
   /// A buffer of so many bytes, at most the budget; waits until others give back enough.
   ///
   /// - Throws: `CancellationError`.

@@ -131,7 +131,13 @@ struct GroupWrite: Sendable {
     _ requests: MessageReader<PutChunkRequest>, watch: IdleWatch
   ) async throws -> PutChunkRequest? {
     watch.start()
-    defer { watch.pause() }
-    return try await requests.next()
+    do {
+      let message = try await requests.next()
+      watch.pause(received: message?.data.count ?? 0)
+      return message
+    } catch {
+      watch.pause()
+      throw error
+    }
   }
 }

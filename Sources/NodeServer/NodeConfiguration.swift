@@ -12,6 +12,8 @@ package struct NodeConfiguration: Sendable {
   package var zone: String
   /// How long a writer may send nothing before its put is given up.
   package var writerIdleLimit: Duration = .seconds(30)
+  /// How long a writer may send nothing, or next to nothing, while others wait for the memory that its put has.
+  package var writerPatience: Duration = .seconds(2)
   /// How long another replica may take nothing, or not answer, before it counts as failed.
   package var replicaIdleLimit: Duration = .seconds(15)
   /// How often it looks for damaged chunks, to fetch good copies from other replicas.
@@ -42,6 +44,8 @@ enum NodeLimits {
   static let blocksAMessage = 4
   /// Chunks in one message of ListChunks.
   static let chunksAMessage = 500
+  /// The least rate at which a writer sends while others wait for the memory that its put has.
+  static let leastBytesPerSecond = 64 << 10
   /// Pieces that wait for one other replica while it takes the piece before.
   static let queuedPieces = 4
 }

@@ -19,8 +19,11 @@ struct NodeHandlers: NodeService {
   ) async throws -> PutChunkResponse {
     try await answering(context) {
       try await IdleWatch.run(
-        limit: configuration.writerIdleLimit, time: time,
-        error: RPCError(.deadlineExceeded, "the writer sent nothing for too long")
+        limit: configuration.writerIdleLimit,
+        pressure: IdleWatch.Pressure(
+          patience: configuration.writerPatience, bytesPerSecond: NodeLimits.leastBytesPerSecond,
+          isOn: { store.isShortOfMemory }),
+        time: time, error: RPCError(.deadlineExceeded, "the writer sent too little for too long")
       ) { watch in
         try await groupWrite.run(requests, watch: watch)
       }

@@ -262,21 +262,46 @@ struct NodeServerTests {
     try await TestCluster.run(
       nodes: 1, configure: { $0.writerIdleLimit = .milliseconds(100) }
     ) { cluster in
-      let header = ChunkHeader(
-        id: WireChunkId(group: 7, upload: 1, index: 0), epoch: 1, length: 1_000_000,
-        name: WireName(bucket: "default", key: "k"))
-      let outcome = await status {
-        let channel = cluster.client(0).channel
-        try await channel.stream(NodeMethods.putChunk, options: CallOptions()) { writer, reader in
-          try await writer.write(
-            PutChunkRequest(
-              header: header, data: Body(ByteBuffer(repeating: 1, count: 400_000))))
-          // Says nothing more until the node gives up, which ends this call.
-          _ = try await reader.next()
+      #expect(await status { try await Self.stall(cluster, upload: 1) } == .deadlineExceeded)
+    }
+  }
+
+  @Test("writers that stall don't keep others from the memory that they have")
+  func stalledWriters() async throws {
+    try await TestCluster.run(
+      nodes: 1,
+      configure: {
+        $0.writerIdleLimit = .seconds(3_600)
+        $0.writerPatience = .milliseconds(20)
+      }
+    ) { cluster in
+      try await withThrowingTaskGroup(of: StatusCode?.self) { group in
+        for upload in 1...20 as ClosedRange<UInt64> {
+          group.addTask { await status { try await Self.stall(cluster, upload: upload) } }
+        }
+        while !cluster.stores[0].isShortOfMemory { await Task.yield() }
+        let bytes = pattern(2_000_000, seed: 99)
+        _ = try await cluster.put(bytes, upload: 99)
+        #expect(try await cluster.get(99, from: 0).bytes == bytes)
+        group.cancelAll()
+        // Those that were given up were told so; where nobody waits any more, nobody is given up.
+        for try await outcome in group {
+          #expect(outcome == .deadlineExceeded || outcome == .cancelled)
         }
       }
-      #expect(outcome == .deadlineExceeded)
-      #expect(cluster.disks[0].files.allSatisfy { !$0.hasPrefix("tmp/") })
+    }
+  }
+
+  /// Begins a put and says nothing more until the node gives it up.
+  private static func stall(_ cluster: TestCluster, upload: UInt64) async throws {
+    let header = ChunkHeader(
+      id: WireChunkId(group: 7, upload: upload, index: 0), epoch: 1, length: 2_000_000,
+      name: WireName(bucket: "default", key: "k"))
+    let channel = cluster.client(0).channel
+    try await channel.stream(NodeMethods.putChunk, options: CallOptions()) { writer, reader in
+      try await writer.write(
+        PutChunkRequest(header: header, data: Body(ByteBuffer(repeating: 1, count: 400_000))))
+      _ = try await reader.next()
     }
   }
 }

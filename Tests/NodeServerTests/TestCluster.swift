@@ -142,6 +142,7 @@ struct TestCluster: Sendable {
       let random = SystemRandomSource()
       var storage = SegmentStore.Configuration()
       storage.segmentBytes = 4 << 20
+      storage.stagingBytes = 4 << 20
       let store = try await SegmentStore.open(
         on: disk, clock: StoreClock(time), configuration: storage,
         drawNode: { NodeID(UInt64(place + 1)) },
