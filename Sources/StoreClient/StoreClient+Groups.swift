@@ -64,20 +64,22 @@ extension StoreClient {
 
   /// The limits that an answer must keep so that the client stays bounded.
   private func checked(_ response: BeginUploadResponse) throws -> BeginUploadResponse {
-    guard (1...maxChunkBytes).contains(Int(response.chunkSize)), response.count > 0,
+    let (_, isBeyond) = response.firstUpload.addingReportingOverflow(UInt64(response.count))
+    guard chunkBytes.contains(Int(response.chunkSize)), response.count > 0, !isBeyond,
       !response.groups.isEmpty
     else {
       throw StoreError(
         .internal,
-        "the Directory leased an upload with \(response.groups.count) groups and "
-          + "chunks of \(response.chunkSize) bytes")
+        "the Directory leased \(response.count) uploads from \(response.firstUpload) on, with "
+          + "\(response.groups.count) groups and chunks of \(response.chunkSize) bytes")
     }
     return response
   }
 }
 
-/// The largest chunk that this client holds in memory: what a node accepts.
-private let maxChunkBytes = 64 << 20
+/// The chunks that this client makes: no larger than a node accepts, and no smaller than a block, so that a file
+/// is no more of them than memory has room for.
+private let chunkBytes = 64 << 10...64 << 20
 
 extension GroupRoute {
   /// A group as the Directory sent it.

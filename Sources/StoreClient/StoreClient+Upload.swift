@@ -97,8 +97,17 @@ extension StoreClient {
       guard let entry = response.entry else {
         throw StoreError(.internal, "the Directory sent a receipt without an entry")
       }
+      let published = try Entry(entry)
+      guard published.name == session.name, published.size == manifest.size,
+        published.checksum == manifest.checksum
+      else {
+        throw StoreError(
+          .internal,
+          "the Directory's receipt is not for what was stored: '\(published.name)' of \(published.size) bytes, "
+            + "not '\(session.name)' of \(manifest.size) bytes")
+      }
       return Receipt(
-        entry: try Entry(entry), copies: Int(response.copies),
+        entry: published, copies: Int(response.copies),
         targetCopies: Int(response.targetCopies), fsynced: response.fsynced,
         nodes: response.nodes.map { NodeID($0) }.sorted())
     } catch let error as StoreError where !error.code.mayRetry && error.code != .internal {

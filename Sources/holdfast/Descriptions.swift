@@ -34,7 +34,7 @@ extension Receipt {
   var summary: String {
     let few =
       copies < targetCopies
-      ? " (\(targetCopies) wanted: not enough nodes are up)" : ""
+      ? " (\(targetCopies) wanted: other nodes were down, full or too slow)" : ""
     return
       "\(entry.name.description.visible)  \(Quantity.bytes(entry.size))  version \(entry.version)  "
       + "\(copies) \(copies == 1 ? "copy" : "copies")\(few)\(fsynced ? ", on disk" : "")"

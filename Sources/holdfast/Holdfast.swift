@@ -53,6 +53,10 @@ struct Holdfast: AsyncParsableCommand {
   static func main() async {
     // A peer or a reader that goes away is an error of that write, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
+    // Where one of the three is closed, the next file or socket would take its place, and be written to.
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
+      _ = open("/dev/null", O_RDWR)
+    }
     let status = await run(arguments: Array(CommandLine.arguments.dropFirst()))
     StandardOutput.shared.flush()
     endProcess(status)

@@ -44,6 +44,10 @@ final class FakeCluster: Sendable {
     var lostCommitAnswers = 0
     /// Bytes of a chunk.
     var chunkBytes: UInt32 = 100_000
+    /// What becomes of a lease before it is answered.
+    var changeLease: (@Sendable (inout BeginUploadResponse) -> Void)?
+    /// What becomes of a receipt before it is answered.
+    var changeReceipt: (@Sendable (inout CommitUploadResponse) -> Void)?
   }
 
   /// What tests look at and change.

@@ -37,9 +37,11 @@ struct FakeDirectory: DirectoryService {
             WireGroupMember(node: $0, address: "node-\($0):1")
           })
       }
-      return BeginUploadResponse(
+      var response = BeginUploadResponse(
         firstUpload: request.continuedUpload == 0 ? first : request.continuedUpload,
         count: max(1, count), groups: groups, chunkSize: state.chunkBytes, leaseUs: 60_000_000)
+      state.changeLease?(&response)
+      return response
     }
   }
 
@@ -67,9 +69,10 @@ struct FakeDirectory: DirectoryService {
           members: members.map { WireGroupMember(node: $0, address: "node-\($0):1") })
       }
       state.files[name] = OpenFileResponse(entry: entry, manifest: manifest, groups: groups)
-      let receipt = CommitUploadResponse(
+      var receipt = CommitUploadResponse(
         entry: entry, copies: UInt32(groups.map(\.members.count).min() ?? 3), targetCopies: 3,
         fsynced: true, nodes: Set(groups.flatMap { $0.members.map(\.node) }).sorted())
+      state.changeReceipt?(&receipt)
       state.receipts[request.upload] = receipt
       if state.lostCommitAnswers > 0 {
         state.lostCommitAnswers -= 1

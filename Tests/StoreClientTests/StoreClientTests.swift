@@ -174,6 +174,39 @@ import Testing
     }
   }
 
+  @Test("a lease that can't be right is refused, and costs neither the process nor its memory")
+  func falseLease() async throws {
+    let changes: [@Sendable (inout BeginUploadResponse) -> Void] = [
+      { $0.firstUpload = .max }, { $0.count = 0 }, { $0.chunkSize = 1 },
+      { $0.chunkSize = 65_535 }, { $0.chunkSize = 65 << 20 }, { $0.groups = [] },
+    ]
+    for change in changes {
+      try await FakeCluster.with { cluster, client in
+        cluster.state.withLock { $0.changeLease = change }
+        let error = await #expect(throws: StoreError.self) {
+          _ = try await client.upload(content(10), to: try name("a"))
+        }
+        #expect(error?.code == .internal)
+      }
+    }
+  }
+
+  @Test("a receipt for something else than what was stored is none")
+  func falseReceipt() async throws {
+    let changes: [@Sendable (inout CommitUploadResponse) -> Void] = [
+      { $0.entry?.name?.key = "b" }, { $0.entry?.size = 3 }, { $0.entry?.checksum ^= 1 },
+    ]
+    for change in changes {
+      try await FakeCluster.with { cluster, client in
+        cluster.state.withLock { $0.changeReceipt = change }
+        let error = await #expect(throws: StoreError.self) {
+          _ = try await client.upload(content(10), to: try name("a"))
+        }
+        #expect(error?.code == .internal)
+      }
+    }
+  }
+
   @Test("a source that fails fails the upload with its own error")
   func failingSource() async throws {
     struct Broken: Error {}
