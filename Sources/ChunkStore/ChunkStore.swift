@@ -171,12 +171,15 @@ package struct VerifiedBlocks: Sendable {
   package var checksums: [UInt32]
   /// Their bytes; the chunk's last block may be short.
   package var bytes: ByteBuffer
+  /// Whether the disk had to be waited for.
+  package var hasWaited: Bool
 
   /// Makes a piece of a chunk.
-  package init(offset: UInt32, checksums: [UInt32], bytes: ByteBuffer) {
+  package init(offset: UInt32, checksums: [UInt32], bytes: ByteBuffer, hasWaited: Bool = true) {
     self.offset = offset
     self.checksums = checksums
     self.bytes = bytes
+    self.hasWaited = hasWaited
   }
 }
 
@@ -231,7 +234,8 @@ extension ChunkStore {
 }
 
 extension ChunkReader {
-  /// Reads blocks in pieces, in order; while `body` has one, the next ones are read and verified.
+  /// Reads blocks in pieces, in order. Once the disk had to be waited for, the next ones are read and verified
+  /// while `body` has one; what is in the system's memory is there sooner than another task would be.
   ///
   /// - Parameters:
   ///   - blocks: which 64 KiB blocks, from 0; within the chunk and not empty.
@@ -243,7 +247,24 @@ extension ChunkReader {
     blocks: Range<Int>, pieceBlocks: Int, ahead: Int = 2,
     _ body: (VerifiedBlocks) async throws -> Void
   ) async throws {
-    guard blocks.count > pieceBlocks else { return try await body(try await read(blocks: blocks)) }
+    var rest = blocks
+    var hasWaited = false
+    while !rest.isEmpty, !hasWaited || ahead == 0 {
+      let piece = try await read(
+        blocks: rest.lowerBound..<min(rest.lowerBound + pieceBlocks, rest.upperBound))
+      hasWaited = piece.hasWaited
+      rest = min(rest.lowerBound + pieceBlocks, rest.upperBound)..<rest.upperBound
+      try await body(piece)
+    }
+    if !rest.isEmpty {
+      try await readAhead(blocks: rest, pieceBlocks: pieceBlocks, ahead: ahead, body)
+    }
+  }
+
+  private func readAhead(
+    blocks: Range<Int>, pieceBlocks: Int, ahead: Int,
+    _ body: (VerifiedBlocks) async throws -> Void
+  ) async throws {
     let pieces = stride(from: blocks.lowerBound, to: blocks.upperBound, by: pieceBlocks)
       .map { $0..<min($0 + pieceBlocks, blocks.upperBound) }
     try await withThrowingTaskGroup(of: (Int, VerifiedBlocks).self) { group in

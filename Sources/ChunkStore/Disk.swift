@@ -112,6 +112,8 @@ package struct DiskRead: Sendable {
   package var fileBytes: Int
   /// How many bytes of the disk it takes.
   package var diskBytes: Int
+  /// Whether the disk had to be waited for.
+  package var hasWaited = true
 
   /// Makes a result.
   package init(bytes: ByteBuffer, fileBytes: Int, diskBytes: Int) {

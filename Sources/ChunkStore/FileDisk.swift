@@ -169,7 +169,8 @@ private struct FileDiskFile: DiskFile, DiskLock {
     // What needs no disk needs no other thread either, and stays in this one's cache.
     let begun =
       length <= FileDiskFile.maxCachedRead ? try file.readCached(at: offset, length: length) : nil
-    if let begun, begun.bytes.readableBytes == begun.available(at: offset, length: length) {
+    if var begun, begun.bytes.readableBytes == begun.available(at: offset, length: length) {
+      begun.hasWaited = false
       return begun
     }
     let file = file

@@ -34,7 +34,7 @@ struct SegmentReader: ChunkReader {
       "blocks \(blocks) of a chunk of \(header.blocks.count)")
     let start = blocks.lowerBound * BlockChecksums.blockBytes
     let end = min(blocks.upperBound * BlockChecksums.blockBytes, Int(record.chunk.length))
-    let bytes = try await payload(start..<end)
+    let (bytes, hasWaited) = try await payload(start..<end)
     guard bytes.readableBytes == end - start else {
       throw damaged("its segment is cut short")
     }
@@ -46,7 +46,8 @@ struct SegmentReader: ChunkReader {
       let bad = zip(found, expected).enumerated().first { $0.element.0 != $0.element.1 }?.offset
       throw damaged("block \(blocks.lowerBound + (bad ?? 0)) has another checksum")
     }
-    return VerifiedBlocks(offset: UInt32(start), checksums: expected, bytes: bytes)
+    return VerifiedBlocks(
+      offset: UInt32(start), checksums: expected, bytes: bytes, hasWaited: hasWaited)
   }
 
   func close() async {
@@ -60,14 +61,18 @@ struct SegmentReader: ChunkReader {
     try await read(blocks: all, pieceBlocks: SegmentReader.blocksARead, ahead: 0) { _ in }
   }
 
-  /// Bytes of the payload, as they are on disk.
-  private func payload(_ range: Range<Int>) async throws(StoreError) -> ByteBuffer {
+  /// Bytes of the payload, as they are on disk, and whether that had to be waited for.
+  private func payload(
+    _ range: Range<Int>
+  ) async throws(StoreError) -> (bytes: ByteBuffer, hasWaited: Bool) {
     let start = header.byteCount + range.lowerBound
     if let bytes = head.getSlice(at: head.readerIndex + start, length: range.count) {
-      return bytes
+      return (bytes, false)
     }
     do throws(StoreError) {
-      return try await file.readTwice(at: header.place.offset + start, length: range.count).bytes
+      let read = try await file.readTwice(
+        at: header.place.offset + start, length: range.count)
+      return (read.bytes, read.hasWaited)
     } catch {
       throw damaged("it can't be read: \(error.message)")
     }
