@@ -94,18 +94,6 @@ extension SegmentStore {
     }
   }
 
-  /// Seconds since 1970 at which the segment was verified that was not for longest; nil: one never was.
-  package var oldestVerification: Int64? {
-    shell.withLock { shell in
-      var oldest: Int64?
-      for segment in shell.state.segments.values {
-        guard let time = shell.verifiedAt[segment.number] else { return nil }
-        oldest = min(oldest ?? time, time)
-      }
-      return oldest
-    }
-  }
-
   /// Verifies every record of a segment that counts.
   func scrub(_ number: UInt32) async throws {
     let total = shell.withLock { shell in

@@ -8,6 +8,10 @@ package struct StoreCheck: Sendable {
   package private(set) var cluster: String
   /// Segments that are there.
   package private(set) var segments = 0
+  /// Segments that the node has verified itself, after it had filled them.
+  package private(set) var verifiedSegments = 0
+  /// When the one of them was that wasn't for longest, in seconds since 1970; nil: there are none.
+  package private(set) var oldestVerification: Int64?
   /// Chunks that count and of which every byte fits its checksum.
   package private(set) var chunks = 0
   /// Bytes of their payloads.
@@ -80,6 +84,9 @@ package struct StoreCheck: Sendable {
       problems.append(
         ChunkStoreProblem(path: SegmentList.path, message: "is damaged or gone"))
     }
+    let times = await ScrubLog.read(on: disk).verifiedAt.filter { numbers.contains($0.key) }.values
+    verifiedSegments = times.count
+    oldestVerification = times.min()
     for number in numbers.sorted() {
       do throws(StoreError) {
         try await read(number, on: disk, directory: directory)

@@ -44,6 +44,7 @@ struct StoreVerifyCommand: AsyncParsableCommand {
     let rows = [
       ["node", "\(check.node)"], ["cluster", check.cluster.isEmpty ? "none yet" : check.cluster],
       ["segments", "\(check.segments)"],
+      ["verified by the node", verified(check)],
       ["chunks", "\(check.chunks) (\(Quantity.bytes(check.chunkBytes)))"],
       ["dead records", "\(check.deadRecords)"], ["torn records", "\(check.tornRecords)"],
       ["damaged chunks", "\(check.damaged.count)"],
@@ -55,12 +56,23 @@ struct StoreVerifyCommand: AsyncParsableCommand {
     }
   }
 
+  /// What the node has verified itself, beside its work.
+  private func verified(_ check: StoreCheck) -> String {
+    guard let seconds = check.oldestVerification else { return "none yet" }
+    let day = Quantity.moment(microsecondsSince1970: seconds * 1_000_000)
+    return "\(check.verifiedSegments), the longest ago on \(day)"
+  }
+
   private func printJSON(_ check: StoreCheck) {
     let line = JSON.of([
       "node": .string("\(check.node)"), "cluster": .string(check.cluster),
       "segments": .number(UInt64(check.segments)), "chunks": .number(UInt64(check.chunks)),
-      "bytes": .number(check.chunkBytes), "deadRecords": .number(UInt64(check.deadRecords)),
-      "tornRecords": .number(UInt64(check.tornRecords)),
+      "verified_segments": .number(UInt64(check.verifiedSegments)),
+      "oldest_verification": check.oldestVerification.map {
+        .string(Quantity.moment(microsecondsSince1970: $0 * 1_000_000))
+      } ?? .null,
+      "bytes": .number(check.chunkBytes), "dead_records": .number(UInt64(check.deadRecords)),
+      "torn_records": .number(UInt64(check.tornRecords)),
       "damaged": .array(check.damaged.map { .string("\($0)") }),
       "problems": .array(
         check.problems.map { .of(["path": .string($0.path), "message": .string($0.message)]) }),
