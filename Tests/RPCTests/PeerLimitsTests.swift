@@ -37,7 +37,7 @@ struct PeerLimitsTests {
       let bytes = try await transport.connect(to: try await server.listeningAddress)
       try await RawPeer.with(bytes, settings: settings) { peer in
         expect(await peer.next() != nil)
-        let path = "/" + String(repeating: "a", count: ConnectionMachine.maxMethodBytes - 1)
+        let path = "/" + String(repeating: "a", count: MethodNumbers.mostPathBytes - 1)
         peer.send(Frames.frame(.call, 1, meta: Frames.opening(path)))
         let frame = try #require(await peer.nextFrame())
         #expect(frame.header.type == .end)

@@ -230,10 +230,10 @@ extension Connection {
   ) throws(RPCError) -> Bool {
     let isAdmitted = takeKeptPlace(of: call, &state)
     if call.isOver { throw overError(call) }
-    guard call.path.utf8.count <= ConnectionMachine.maxMethodBytes else {
+    guard call.path.utf8.count <= MethodNumbers.mostPathBytes else {
       throw RPCError(
         .invalidArgument,
-        "a method's path has at most \(ConnectionMachine.maxMethodBytes) bytes")
+        "a method's path has at most \(MethodNumbers.mostPathBytes) bytes")
     }
     if let remote = state.machine.remote {
       let bytes = metadata.encodedBytes + call.path.utf8.count + CallOpening.fixedBytes
@@ -300,7 +300,7 @@ extension Connection {
       opening.methodID = number
     } else {
       opening.method = call.path
-      if state.methodIDs.count < ConnectionMachine.maxMethods {
+      if state.methodIDs.count < MethodNumbers.most {
         opening.methodID = UInt32(state.methodIDs.count) + 1
         state.methodIDs[call.path] = opening.methodID
       }

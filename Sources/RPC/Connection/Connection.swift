@@ -331,7 +331,7 @@ extension Connection {
   private func held(_ state: borrowing State) -> Int {
     guard !state.isClosing else { return 0 }
     let messages = state.machine.incoming.held + state.machine.unfinished
-    let calls = state.machine.handlers * Self.callBytes + state.machine.methodBytes
+    let calls = state.machine.handlers * Self.callBytes + state.machine.methods.bytes
     return Int(clamping: messages) + state.metadataBytes + state.decoder.keptBytes + calls
       + state.outbox.pendingBytes + state.stall.unsent
   }

@@ -37,10 +37,8 @@ struct ConnectionMachine {
   private var goAwayLast: UInt32?
   var incoming: IncomingCredit
   private(set) var outgoing = OutgoingCredit(limit: 0)
-  /// Server: method paths by number, from 1.
-  private var methods: [String] = []
-  /// Bytes of those.
-  private(set) var methodBytes = 0
+  /// Server: what the client's method numbers stand for.
+  private(set) var methods = MethodNumbers()
   /// Calls whose peers may be given more credit.
   private var windowsDue: [UInt32] = []
   /// The frame whose body is coming in, and what its END said.
@@ -50,10 +48,6 @@ struct ConnectionMachine {
   private var lastPing: Instant?
   private var earlyPings = 0
 
-  /// The most method numbers on a connection.
-  static let maxMethods = 1_024
-  /// The most bytes of a method's path.
-  static let maxMethodBytes = 1_024
   /// The id that the first GOAWAY of a drain names: no call is refused yet.
   static let drainAnnouncement = UInt32.max
   /// What the PING behind it says; its answer shows that the client has read both.
@@ -126,7 +120,7 @@ extension ConnectionMachine {
       let ending = CallEnding(code: .internal, message: "the call's meta isn't decodable")
       return .reject(id, ending, isRefusal: false)
     }
-    guard try resolveMethod(&opening) else {
+    guard try methods.resolve(&opening) else {
       let ending = CallEnding(code: .internal, message: "the call names no method")
       return .reject(id, ending, isRefusal: false)
     }
@@ -149,27 +143,6 @@ extension ConnectionMachine {
     default:
       return .open(id, opening, message: nil, isEnded: false)
     }
-  }
-
-  /// Completes the path from the number, or binds it; false when there is no path.
-  private mutating func resolveMethod(
-    _ opening: inout CallOpening
-  ) throws(ConnectionFailure) -> Bool {
-    guard opening.method.utf8.count <= Self.maxMethodBytes else {
-      throw ConnectionFailure("a method's path of \(opening.method.utf8.count) bytes")
-    }
-    if opening.methodID == 0 { return !opening.method.isEmpty }
-    if opening.method.isEmpty {
-      guard opening.methodID <= methods.count else { return false }
-      opening.method = methods[Int(opening.methodID) - 1]
-      return true
-    }
-    guard Int(opening.methodID) == methods.count + 1, methods.count < Self.maxMethods else {
-      throw ConnectionFailure("method number \(opening.methodID) is out of order")
-    }
-    methods.append(opening.method)
-    methodBytes += opening.method.utf8.count
-    return true
   }
 
   /// The call that a frame is about; nil: it is over.
