@@ -18,7 +18,9 @@ struct PeerLimitsTests {
     metadata.append("key", String(repeating: "a", count: 20_000))
     let call = Call(connection: connection, path: "/a.B/C", deadline: nil)
     let error = #expect(throws: RPCError.self) {
-      _ = try connection.enter { state, _ in try connection.place(call, metadata, &state) }
+      _ = try connection.enter { state, wakeups in
+        try connection.place(call, metadata, &state, &wakeups)
+      }
     }
     #expect(error?.code == .resourceExhausted)
     #expect(remote.mostMeta == 16_384)

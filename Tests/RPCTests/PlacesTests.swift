@@ -20,7 +20,9 @@ struct PlacesTests {
   private func call() -> Call { Call(connection: connection, path: "/a.B/C", deadline: nil) }
 
   private func place(_ call: Call) throws -> Bool {
-    try connection.enter { state, _ in try connection.place(call, Metadata(), &state) }
+    try connection.enter { state, wakeups in
+      try connection.place(call, Metadata(), &state, &wakeups)
+    }
   }
 
   private func end(_ id: UInt32) {

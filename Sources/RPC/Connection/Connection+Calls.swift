@@ -154,7 +154,7 @@ extension Connection {
   ) async throws -> UnaryResponse<Response> {
     while true {
       let isOpen = try enter { state, wakeups in
-        guard try place(call, metadata, &state) else { return false }
+        guard try place(call, metadata, &state, &wakeups) else { return false }
         let opening = opening(of: call, metadata, &state)
         let purpose = Outbox.Purpose(
           type: .call, call: call.id, endsStream: true, hasRoom: hasRoom(state))
@@ -186,7 +186,7 @@ extension Connection {
     while true {
       let opened = enter { state, wakeups -> Result<Bool, RPCError> in
         do throws(RPCError) {
-          guard try place(call, metadata, &state) else { return .success(false) }
+          guard try place(call, metadata, &state, &wakeups) else { return .success(false) }
         } catch {
           return .failure(error)
         }
@@ -226,7 +226,7 @@ extension Connection {
 
   /// Gives a call its id; false when it has to wait for a place, behind those that wait already.
   func place(
-    _ call: Call, _ metadata: Metadata, _ state: inout State
+    _ call: Call, _ metadata: Metadata, _ state: inout State, _ wakeups: inout Wakeups
   ) throws(RPCError) -> Bool {
     let isAdmitted = takeKeptPlace(of: call, &state)
     if call.isOver { throw overError(call) }
@@ -248,7 +248,7 @@ extension Connection {
     }
     guard state.machine.drain == .none else {
       call.isUnprocessed = true
-      throw RPCError(.unavailable, "\(peer) is stopping")
+      throw leavingError(state)
     }
     guard isAdmitted || state.queue.isEmpty, hasFreePlace(state) else {
       state.queue.append(call)
@@ -258,7 +258,30 @@ extension Connection {
     call.id = state.machine.openCall()
     state.calls[call.id] = call
     watch(call, &state)
+    if state.machine.areIDsUsedUp { leave(&state, &wakeups) }
     return true
+  }
+
+  /// Why no call is made here any more though the connection is open.
+  func leavingError(_ state: borrowing State) -> RPCError {
+    RPCError(
+      .unavailable,
+      state.machine.areIDsUsedUp
+        ? "the connection to \(peer) has no ids left for calls" : "\(peer) is stopping")
+  }
+
+  /// No new calls are made here: the owner is told, and those that wait for a place were surely not begun.
+  func leave(_ state: inout State, _ wakeups: inout Wakeups) {
+    wakeups.perform { self.events.draining(self) }
+    let waiting = state.queue
+    state.queue = []
+    for call in waiting { endUnprocessed(call, &state, &wakeups) }
+  }
+
+  /// Ends a call that the server surely never began, as the connection takes none.
+  func endUnprocessed(_ call: Call, _ state: inout State, _ wakeups: inout Wakeups) {
+    call.isUnprocessed = true
+    end(call, leavingError(state), &state, &wakeups)
   }
 
   private func waitForPlace(_ call: Call) async throws(RPCError) {

@@ -82,7 +82,7 @@ extension Connection {
       ? state.machine.drain == .refuses && state.machine.handlers == 0
       : state.machine.drain != .none
     guard isDrained else { return }
-    close(RPCError(.unavailable, "\(peer) is stopping"), &state, &wakeups)
+    close(leavingError(state), &state, &wakeups)
   }
 
   /// Ends the steps of a drain that have lasted their time.

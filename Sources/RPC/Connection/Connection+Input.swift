@@ -45,13 +45,10 @@ extension Connection {
       state.outbox.append(.ping, stream: 0, flags: .ack, message: value, messageLength: 8)
     case .drainHeard: refuseCalls(&state, &wakeups)
     case .goAway(_, let notBegun):
-      wakeups.perform { self.events.draining(self) }
-      let error = RPCError(.unavailable, "\(peer) is stopping")
-      for call in notBegun.compactMap({ state.calls.removeValue(forKey: $0) }) + state.queue {
-        call.isUnprocessed = true
-        end(call, error, &state, &wakeups)
+      for call in notBegun.compactMap({ state.calls.removeValue(forKey: $0) }) {
+        endUnprocessed(call, &state, &wakeups)
       }
-      state.queue = []
+      leave(&state, &wakeups)
       closeIfDrained(&state, &wakeups)
     case .peerFailed(let ending):
       let text = "\(peer) gave the connection up: \(ending.message)"

@@ -15,7 +15,7 @@ final class Connection: ByteHandler, Sendable {
   struct Events: Sendable {
     /// Client: calls may be made.
     var ready: @Sendable (Connection) -> Void = { _ in }
-    /// Client: no new calls are taken, as the server is stopping.
+    /// Client: no new calls are taken, as the server is stopping or no ids are left.
     var draining: @Sendable (Connection) -> Void = { _ in }
     /// Server: with what came in, all connections hold more than their budget.
     var overBudget: @Sendable () -> Void = {}

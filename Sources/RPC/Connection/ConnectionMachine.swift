@@ -10,7 +10,7 @@ struct ConnectionMachine {
   enum Drain: Sendable, Hashable {
     /// Nobody has spoken of one.
     case none
-    /// The client was told, on its side: it makes no new calls. None is refused yet.
+    /// The client was told, on its side (or its ids are used up): it makes no new calls. None is refused yet.
     case announced
     /// Server: new calls are refused.
     case refuses
@@ -50,6 +50,8 @@ struct ConnectionMachine {
 
   /// The id that the first GOAWAY of a drain names: no call is refused yet.
   static let drainAnnouncement = UInt32.max
+  /// The last id that a client gives to a call.
+  static let lastCallID = UInt32.max - 2
   /// What the PING behind it says; its answer shows that the client has read both.
   static let drainPing: UInt64 = 0x6e69_6172_64
   /// How many pings may come too early before the connection ends.
@@ -349,15 +351,28 @@ extension ConnectionMachine {
   /// Whether a client may make a call now and `count` others after it.
   func canOpenCall(beside count: Int) -> Bool {
     guard role == .client, let remote, drain == .none else { return false }
-    return calls.count + count < remote.maxCalls && lastID < UInt32.max - 2
+    return calls.count + count < remote.maxCalls
   }
 
-  /// Client: the id of a new call.
+  /// Whether a client has used the last id: it makes its calls on another connection.
+  var areIDsUsedUp: Bool { role == .client && lastID >= Self.lastCallID }
+
+  /// Client: the id of a new call. With the last one the connection is left, as if the server had said
+  /// that it stops.
   mutating func openCall() -> UInt32 {
     precondition(canOpenCall, "a call is made when one may be")
     lastID += lastID == 0 ? 1 : 2
     calls.open(lastID, newCall())
+    if areIDsUsedUp { drain = .announced }
     return lastID
+  }
+
+  /// Client: counts the ids up to `id` as used: for tests of a connection that runs out of them.
+  mutating func skipIDs(to id: UInt32) {
+    precondition(
+      role == .client && id % 2 == 1 && id > lastID && id < Self.lastCallID,
+      "a client's ids are odd and rise, and one is left")
+    lastID = id
   }
 
   /// What may be sent in a call now; nil: the call is over.
