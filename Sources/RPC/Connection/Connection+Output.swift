@@ -41,15 +41,19 @@ extension Connection {
     guard state.piledBytes > Self.piledBytes else { return }
     state.isReading = false
     bytes.setReading(false)
+    state.frameWatch.rest(now: time.now)
   }
 
-  /// Reads again what was held back. Until now the peer couldn't be heard: its silence begins anew.
+  /// Reads again what was held back. Until now the peer couldn't be heard: its silence begins anew, and a
+  /// frame has what it had left of its time.
   func readOn(_ state: inout State) {
     guard !state.isReading else { return }
     state.isReading = true
     bytes.setReading(true)
     state.lastReceived = time.now
     state.pingSent = nil
+    state.frameWatch.goOn(now: state.lastReceived)
+    if let due = state.frameWatch.due { arm(due, &state) }
     guard !state.calls.isEmpty else { return }
     arm(state.lastReceived.advanced(by: keepaliveInterval(state)), &state)
   }
@@ -129,7 +133,7 @@ extension Connection {
         close(RPCError(.unavailable, text), &state, &wakeups)
       }
     }
-    if let began = state.frameBegan, began.advanced(by: Self.frameTimeout) <= now {
+    if state.frameWatch.isLate(now: now) {
       fail(ConnectionFailure("a frame took too long"), &state, &wakeups)
     }
     expireDrain(&state, &wakeups, now: now)
@@ -207,7 +211,7 @@ extension Connection {
     } else if state.machine.drain == .none {
       consider(state.idleCheck)
     }
-    consider(state.frameBegan?.advanced(by: Self.frameTimeout))
+    consider(state.frameWatch.due)
     if !state.calls.isEmpty, state.isReading {
       consider((state.pingSent ?? state.lastReceived).advanced(by: keepaliveInterval(state)))
     }

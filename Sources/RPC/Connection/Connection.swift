@@ -64,9 +64,8 @@ final class Connection: ByteHandler, Sendable {
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
     var pingSent: Instant?
-    /// When a frame was begun that isn't whole, and which one it is.
-    var frameBegan: Instant?
-    var watchedFrame: UInt64 = 0
+    /// Whether the frame that is coming in goes on.
+    var frameWatch = FrameWatch()
     /// Server: when new calls are refused, whether the client knows or not.
     var drainRefuses: Instant?
     var drainEnds: Instant?
@@ -109,8 +108,6 @@ final class Connection: ByteHandler, Sendable {
   static let callBytes = InboundQueue.keptReadBytes + 4 << 10
   /// How long a preface may take at a server.
   static let prefaceTimeout: Duration = .seconds(5)
-  /// How long a frame may take from its first byte to its last.
-  static let frameTimeout: Duration = .seconds(30)
   /// How long a drain waits at most for the client to hear of it.
   static let drainTimeout: Duration = .seconds(1)
 
@@ -216,7 +213,8 @@ extension Connection {
       guard !state.isClosing else { return 0 }
       let now = time.now
       state.lastReceived = now
-      state.bytesReceived += UInt64(bytes.readableBytes)
+      let count = bytes.readableBytes
+      state.bytesReceived += UInt64(count)
       state.pingSent = nil
       state.decoder.feed(bytes)
       do throws(ConnectionFailure) {
@@ -228,7 +226,9 @@ extension Connection {
       } catch {
         fail(error, &state, &wakeups)
       }
-      noteFrame(&state, now: now)
+      let whole = state.decoder.isInsideFrame ? state.decoder.wholeFrames : nil
+      state.frameWatch.received(count, behind: whole, now: now)
+      if let due = state.frameWatch.due { arm(due, &state) }
       state.decoder.releaseInput()
       return state.decoder.bodyLeft
     }
@@ -265,18 +265,6 @@ extension Connection {
       state.isGone = true
       wakeups.resume(&state.pump)
     }
-  }
-
-  /// Watches how long a frame takes from its first byte to its last.
-  private func noteFrame(_ state: inout State, now: Instant) {
-    guard state.decoder.isInsideFrame else {
-      state.frameBegan = nil
-      return
-    }
-    guard state.frameBegan == nil || state.watchedFrame != state.decoder.frameCount else { return }
-    state.frameBegan = now
-    state.watchedFrame = state.decoder.frameCount
-    arm(now.advanced(by: Self.frameTimeout), &state)
   }
 }
 

@@ -28,13 +28,15 @@ struct FrameDecoder {
   let maxPayload: Int
   /// The most bytes of a meta part.
   let maxMeta: Int
-  private var expectation = Expectation.preface
+  private var expectation = Expectation.preface {
+    didSet { if case .header = expectation { wholeFrames += 1 } }
+  }
   /// What came in and wasn't looked at.
   private var input = ByteBuffer()
   /// The beginning of a preface, header or parts that came in pieces, while `wanted` bytes aren't whole.
   private(set) var gathered: ByteBuffer?
-  /// Frames whose headers came in.
-  private(set) var frameCount: UInt64 = 0
+  /// Frames that came in whole, the preface among them.
+  private(set) var wholeFrames: UInt64 = 0
 
   /// Expects a preface, then frames within `settings`, which are those of this side.
   init(settings: PeerSettings) {
@@ -119,7 +121,6 @@ struct FrameDecoder {
 
   private mutating func nextHeader() throws(ConnectionFailure) -> FrameHeader? {
     guard var bytes = take(FrameHeader.byteCount) else { return nil }
-    frameCount += 1
     guard
       let (payload, stream, type, flags, meta, message) = bytes.readMultipleIntegers(
         endianness: .little, as: (UInt32, UInt32, UInt8, UInt8, UInt16, UInt32).self)
