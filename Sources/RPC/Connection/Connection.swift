@@ -48,7 +48,8 @@ final class Connection: ByteHandler, Sendable {
     var pump: UnsafeContinuation<Void, Never>?
     var isFlushWanted = false
     var isWritable = true
-    /// What came in on a stalled connection has us write: bytes since it stalled.
+    /// Bytes written since the connection stalled, without those that were ready then: below 0 while some of
+    /// these are to go.
     var piledBytes = 0
     /// Whether the transport reads; it doesn't while too many bytes are piled up.
     var isReading = true
@@ -240,9 +241,11 @@ extension Connection {
 
   func writabilityChanged(_ isWritable: Bool) {
     enter { state, wakeups in
+      // What is ready was written while there was room: pieces of large messages, most of it. From now on
+      // nothing is added that waits for room, so what the peer has us write is all that can pile up.
+      if state.isWritable && !isWritable { state.piledBytes = -state.outbox.byteCount }
       state.isWritable = isWritable
       guard isWritable else { return }
-      state.piledBytes = 0
       readOn(&state)
       flush(&state, &wakeups)
     }
