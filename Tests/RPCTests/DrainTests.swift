@@ -12,7 +12,7 @@ struct DrainTests {
 
   /// Runs a server and a peer that plays its client.
   private func withPeer(
-    configuration: ConnectionConfiguration = ConnectionConfiguration(),
+    configuration: ConnectionConfiguration = ConnectionConfiguration(), hasPreface: Bool = true,
     _ body: @escaping @Sendable (RPCServer, RawPeer) async throws -> Void
   ) async throws {
     var router = Router()
@@ -24,7 +24,7 @@ struct DrainTests {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await server.run() }
       let bytes = try await transport.connect(to: await server.listeningAddress)
-      try await RawPeer.with(bytes) { peer in
+      try await RawPeer.with(bytes, hasPreface: hasPreface) { peer in
         expect(await peer.next() == .preface(PeerSettings()))
         try await body(server, peer)
       }
@@ -59,6 +59,45 @@ struct DrainTests {
     try await withPeer { server, peer in
       server.shutdown(grace: .seconds(3_600))
       try await expectDrain(peer)
+    }
+  }
+
+  @Test("as it stops, before the client's preface has come: serves a call that comes with that")
+  func stopsEarly() async throws {
+    try await withPeer(hasPreface: false) { server, peer in
+      server.shutdown(grace: .seconds(3_600))
+      peer.send(PeerSettings().preface)
+      try await expectDrain(peer)
+    }
+  }
+
+  /// A connection whose peer hasn't said a word.
+  private func silent(_ bytes: StalledBytes) -> Connection {
+    Connection(
+      role: .server, bytes: bytes, peer: "client", configuration: ConnectionConfiguration(),
+      time: SystemTimeSource())
+  }
+
+  @Test("as it stops, before it has said a word: says none, so that no client takes it for open")
+  func stopsUnheard() {
+    let bytes = StalledBytes()
+    let connection = silent(bytes)
+    connection.drain(grace: .seconds(30))
+    #expect(connection.closingError != nil)
+    #expect(bytes.count == 0)
+  }
+
+  @Test("doesn't wait longer for a preface because it stops, nor than its grace")
+  func stopsSilent() {
+    for (grace, patience) in [(3_600, 5), (2, 2)] {
+      let connection = silent(StalledBytes())
+      connection.receivedAll()
+      connection.drain(grace: .seconds(grace))
+      #expect(connection.closingError == nil)
+      _ = connection.ring(connection.time.now.advanced(by: .seconds(patience - 1)))
+      #expect(connection.closingError == nil)
+      _ = connection.ring(connection.time.now.advanced(by: .seconds(patience)))
+      #expect(connection.closingError != nil)
     }
   }
 

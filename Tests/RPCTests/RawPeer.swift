@@ -15,16 +15,17 @@ final class RawPeer: ByteHandler {
   let bytes: any ByteConnection
   private let state = Mutex(State())
 
-  /// Serves the connection, on which it takes what `settings` say, and runs `body`, then closes it.
+  /// Serves the connection, on which it takes what `settings` say, and runs `body`, then closes it. Unless
+  /// `hasPreface` the body is to send that.
   static func with(
-    _ bytes: any ByteConnection, settings: PeerSettings = PeerSettings(),
+    _ bytes: any ByteConnection, settings: PeerSettings = PeerSettings(), hasPreface: Bool = true,
     _ body: @escaping @Sendable (RawPeer) async throws -> Void
   ) async throws {
     let peer = RawPeer(bytes)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await bytes.run() }
       bytes.start(peer)
-      bytes.write([settings.preface])
+      if hasPreface { bytes.write([settings.preface]) }
       defer { bytes.close() }
       try await body(peer)
     }

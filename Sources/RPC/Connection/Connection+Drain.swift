@@ -8,21 +8,30 @@ internal import Synchronization
 extension Connection {
   /// Server: has the client make no more calls here, lets those that run finish within `grace`, then
   /// closes.
+  ///
+  /// A client that hasn't said a word yet may have a call behind its first, since it has heard ours: it is told when
+  /// that comes. One to which we haven't said a word either takes us for a server that can't be reached.
   func drain(grace: Duration) {
     enter { state, wakeups in
       guard !state.isClosing, state.drainEnds == nil else { return }
-      guard case .open = state.phase else {
-        close(RPCError(.unavailable, "the server is stopping"), &state, &wakeups)
+      if case .starting = state.phase, state.bytesSent == 0 {
+        closeUnheard(RPCError(.unavailable, "the server is stopping"), &state, &wakeups)
         return
       }
       let now = time.now
       let ends = now.advanced(by: grace)
       state.drainEnds = ends
       arm(ends, &state)
-      announceDrain(
-        "the server is stopping", within: min(Self.drainTimeout, grace / 2), &state, &wakeups,
-        now: now)
+      if case .open = state.phase { announceStop(&state, &wakeups, now: now) }
     }
+  }
+
+  /// Server: tells the client that the server stops, if it does.
+  func announceStop(_ state: inout State, _ wakeups: inout Wakeups, now: Instant) {
+    guard let ends = state.drainEnds else { return }
+    announceDrain(
+      "the server is stopping", within: min(Self.drainTimeout, now.duration(to: ends) / 2), &state,
+      &wakeups, now: now)
   }
 
   /// Server: has the client make no more calls here; those that it makes after `time` are refused.

@@ -12,6 +12,7 @@ extension Connection {
     case .ready:
       state.phase = .open
       if let check = state.idleCheck { arm(check, &state) }
+      announceStop(&state, &wakeups, now: now)
       wakeups.perform { self.events.ready(self) }
     case .open(let id, let opening, let message, let isEnded):
       open(id, opening, message, isEnded: isEnded, &state, &wakeups, now: now)

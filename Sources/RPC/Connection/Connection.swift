@@ -341,9 +341,14 @@ extension Connection {
   /// reached: it backs off.
   func refuse() {
     enter { state, wakeups in
-      state.outbox = Outbox()
-      close(RPCError(.resourceExhausted, "too many connections"), &state, &wakeups)
+      closeUnheard(RPCError(.resourceExhausted, "too many connections"), &state, &wakeups)
     }
+  }
+
+  /// Closes without a word: what is written doesn't leave.
+  func closeUnheard(_ error: RPCError, _ state: inout State, _ wakeups: inout Wakeups) {
+    state.outbox = Outbox()
+    close(error, &state, &wakeups)
   }
 
   /// Gives the connection up, as the server needs the memory that it holds.
