@@ -101,7 +101,7 @@ final class MemoryConnection: ByteConnection {
   /// Returns at `due`, or when something has changed.
   private func wait(until due: Instant?) async {
     guard let due else {
-      await waitForChange()
+      await waitForChange(beside: nil)
       return
     }
     await withTaskGroup(of: Void.self) { group in
@@ -109,16 +109,18 @@ final class MemoryConnection: ByteConnection {
         guard (try? await self.link.time.sleep(until: due)) != nil else { return }
         self.link.change { _ in }
       }
-      await waitForChange()
+      await waitForChange(beside: due)
       group.cancelAll()
     }
   }
 
-  private func waitForChange() async {
+  /// Returns when something has changed since it was seen that there is nothing to do before `due`: a parcel that
+  /// came in the meantime has a moment of its own.
+  func waitForChange(beside due: Instant?) async {
     await withUnsafeContinuation { continuation in
       let isBusy = link.state.withLock { state in
         var copy = state
-        if case .wait = next(&copy) {
+        if case .wait(let moment) = next(&copy), moment == due {
           state.ends[side].runner = continuation
           return false
         }
