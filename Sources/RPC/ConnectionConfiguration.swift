@@ -15,7 +15,7 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   /// while the reader is so fast that the sender would wait for no other reason than the way there and
   /// back.
   public var callWindowBytes = 4 << 20
-  /// How far that grows.
+  /// How far that grows; no further than a quarter of `maxConnectionWindowBytes`.
   public var maxCallWindowBytes = 32 << 20
   /// The same for all calls of a connection together: however their own windows have grown, they hold no
   /// more than this.

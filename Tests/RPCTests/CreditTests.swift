@@ -114,6 +114,40 @@ struct CreditTests {
     }
   }
 
+  @Test("of a call whose window has grown leaves the other calls some")
+  func shares() throws {
+    var settings = PeerSettings()
+    settings.callWindow = 65_536
+    settings.connectionWindow = 131_072
+    var server = try Peer.with(calls: 2, .server, settings: settings)
+    let first = server.machine.takePing(now: server.now)
+    let ping = try #require(first)
+    server.now = server.now.advanced(by: .milliseconds(100))
+    try server.feed(Frames.frame(.ping, 0, .ack, message: Frames.number(ping)))
+    func piece(_ id: UInt32) -> ByteBuffer {
+      Frames.frame(.message, id, [.message], body: [UInt8](repeating: 0, count: 16_384 - 64))
+    }
+    // Half of the call's window is taken in less than two round trips, half of the connection's isn't.
+    for _ in 0..<12 {
+      try server.feed(piece(1))
+      server.machine.consumed(1, cost: 16_384)
+      server.now = server.now.advanced(by: .milliseconds(75))
+      _ = server.windows()
+    }
+    let call = try #require(server.machine.calls[1]).incoming
+    #expect(call.window == 131_072)
+    #expect(server.machine.incoming.window >= 4 * call.window)
+    // Its reader pauses.
+    for _ in 0..<((call.limit - call.received) / 16_384) {
+      let left = server.machine.incoming.limit - server.machine.incoming.received
+      if left >= 16_384 { try server.feed(piece(1)) }
+      _ = server.windows()
+    }
+    let left = server.machine.incoming.limit - server.machine.incoming.received
+    try #require(left >= 65_536, "\(left) are left for the other call")
+    for _ in 0..<4 { try server.feed(piece(3)) }
+  }
+
   @Test("measures the line by pings that are rare, and by the shortest answer")
   func roundTrip() throws {
     var server = try Peer(.server)

@@ -11,6 +11,9 @@ extension ConnectionMachine {
       precondition(id % 2 == 1 && id <= lastID, "an open call's id was used")
       precondition(call.incoming.held <= call.incoming.received, "held was received")
       precondition(call.incoming.received <= call.incoming.limit, "no credit is exceeded")
+      precondition(
+        call.incoming.window <= max(local.callWindow, incoming.window / Self.windowShares),
+        "a window that has grown leaves room for others")
       precondition(call.outgoing.sent <= call.outgoing.limit, "no more is sent than granted")
       precondition(role == .server || !call.isRemoteEnded, "a server's last word is END")
       precondition(role == .client || !call.isLocalEnded, "a server's last word is END")

@@ -50,6 +50,8 @@ struct ConnectionMachine {
 
   /// The id that the first GOAWAY of a drain names: no call is refused yet.
   static let drainAnnouncement = UInt32.max
+  /// How many calls whose windows have grown it takes to use up the connection's.
+  static let windowShares: UInt64 = 4
   /// The last id that a client gives to a call.
   static let lastCallID = UInt32.max - 2
   /// What the PING behind it says; its answer shows that the client has read both.
@@ -443,25 +445,35 @@ extension ConnectionMachine {
     return lastID
   }
 
-  /// The WINDOW frames that are due, the connection's (id 0) first; they count as sent.
+  /// The WINDOW frames that are due, the connection's (id 0) last; they count as sent.
+  ///
+  /// A call whose window has grown has a quarter of the connection's at most, which grows with it: a few calls
+  /// whose readers pause must not leave the others without credit.
   mutating func takeWindows(now: Instant, _ send: (UInt32, UInt64) -> Void) {
     let roundTrip = roundTrip.least
-    if let limit = incoming.grant(
-      now: now, roundTrip: roundTrip, largest: limits.maxConnectionWindow)
-    {
-      send(0, limit)
-    }
-    guard !windowsDue.isEmpty else { return }
+    let largest = min(limits.maxCallWindow, mostConnectionWindow / Self.windowShares)
     for id in windowsDue {
       guard let place = calls.place(of: id) else { continue }
       calls[at: place].isWindowDue = false
       guard !calls[at: place].isRemoteEnded,
         let limit = calls[at: place].incoming.grant(
-          now: now, roundTrip: roundTrip, largest: limits.maxCallWindow)
+          now: now, roundTrip: roundTrip, largest: largest)
       else { continue }
+      let window = calls[at: place].incoming.window
+      if window > local.callWindow { incoming.widen(to: window * Self.windowShares) }
       send(id, limit)
     }
     windowsDue.removeAll(keepingCapacity: true)
+    if let limit = incoming.grant(
+      now: now, roundTrip: roundTrip, largest: limits.maxConnectionWindow)
+    {
+      send(0, limit)
+    }
+  }
+
+  /// How large the connection's window may become.
+  private var mostConnectionWindow: UInt64 {
+    max(limits.maxConnectionWindow, local.connectionWindow)
   }
 
   /// Whether `takeWindows` would find any.

@@ -35,6 +35,11 @@ struct IncomingCredit: Sendable, Hashable {
     assert(held <= received, "what is held was received")
   }
 
+  /// Has the window be that large at least. The sender is told when that is worth a frame.
+  mutating func widen(to least: UInt64) {
+    window = max(window, least)
+  }
+
   /// The application took a message, or it was dropped.
   mutating func release(_ cost: UInt64) {
     precondition(cost <= held, "what is released was held")
