@@ -25,7 +25,8 @@ public struct ConnectionConfiguration: Sendable, Hashable {
   /// Bytes of messages that have begun and aren't whole, of all calls of a connection together. Credit
   /// doesn't bound these, as any message must be able to end; a call that goes beyond it fails.
   public var maxUnfinishedBytes = 256 << 20
-  /// Server: the most connections at once; more are closed when they come in.
+  /// Server: the most connections at once. One more takes the place of the one that has been without calls for
+  /// longest, of the host that has the most; where there is none it is closed when it comes in.
   public var maxConnections = 10_000
   /// Server: bytes of messages, whole and begun, and of metadata that all connections together hold for their
   /// handlers, and of what they hold for peers that don't take it. Beyond it connections are given up, with an

@@ -161,28 +161,54 @@ struct ServerMemoryTests {
     }
   }
 
-  @Test("no more connections than it may have")
+  @Test("no more connections with calls than it may have")
   func connections() async throws {
     var configuration = ConnectionConfiguration()
     configuration.maxConnections = 2
+    let call = Frames.frame(.call, 1, meta: Frames.opening(Self.deaf.path))
     try await withServer(configuration) { transport, address in
-      let bytes = try await (
-        transport.connect(to: address), transport.connect(to: address),
-        transport.connect(to: address)
-      )
+      let bytes = try await (transport.connect(to: address), transport.connect(to: address))
       try await RawPeer.with(bytes.0) { first in
-        expect(await first.next() != nil)
         try await RawPeer.with(bytes.1) { second in
-          expect(await second.next() != nil)
-          try await RawPeer.with(bytes.2) { third in
+          for peer in [first, second] {
+            expect(await peer.next() != nil)
+            peer.send(call)
+            try await expectPong(peer)
+          }
+          try await RawPeer.with(transport.connect(to: address)) { third in
             while await third.next() != nil {}
           }
-          first.send(Frames.frame(.ping, 0, message: Frames.number(5)))
-          let pong = try #require(await first.nextFrame())
-          #expect(pong.header.type == .ping)
+          for peer in [first, second] { try await expectPong(peer) }
         }
       }
     }
+  }
+
+  @Test("no idle connection for which another comes: the one that is idle longest makes room")
+  func newcomers() async throws {
+    var configuration = ConnectionConfiguration()
+    configuration.maxConnections = 2
+    try await withServer(configuration) { transport, address in
+      let bytes = try await (transport.connect(to: address), transport.connect(to: address))
+      try await RawPeer.with(bytes.0) { first in
+        try await RawPeer.with(bytes.1) { second in
+          for peer in [second, first, second] { try await expectPong(peer) }
+          try await RawPeer.with(transport.connect(to: address)) { third in
+            try await expectPong(third)
+            let frame = try #require(await first.nextFrame())
+            #expect(frame.header.type == .goAway)
+            try await expectPong(second)
+          }
+        }
+      }
+    }
+  }
+
+  /// The server still answers.
+  private func expectPong(_ peer: RawPeer) async throws {
+    peer.send(Frames.frame(.ping, 0, message: Frames.number(5)))
+    let pong = try #require(await peer.nextFrame())
+    #expect(pong.header.type == .ping)
   }
 }
 

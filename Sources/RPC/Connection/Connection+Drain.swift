@@ -35,7 +35,7 @@ extension Connection {
   }
 
   /// Server: has the client make no more calls here; those that it makes after `time` are refused.
-  private func announceDrain(
+  func announceDrain(
     _ reason: String, within time: Duration, _ state: inout State, _ wakeups: inout Wakeups,
     now: Instant
   ) {
@@ -66,9 +66,7 @@ extension Connection {
     guard let timeout = configuration.idleTimeout, let check = state.idleCheck, check <= now,
       case .open = state.phase, state.machine.drain == .none
     else { return }
-    let isIdle =
-      state.calls.isEmpty && state.queue.isEmpty && state.newCalls.isEmpty
-      && state.admittedCount == 0 && state.machine.handlers == 0
+    let isIdle = isIdle(state)
     if isIdle, state.idleAt == state.machine.lastID {
       state.idleCheck = nil
       let reason = "the connection to \(peer) was idle"
@@ -81,6 +79,12 @@ extension Connection {
       state.idleAt = isIdle ? state.machine.lastID : nil
       state.idleCheck = now.advanced(by: timeout)
     }
+  }
+
+  /// Whether there are no calls, nor any that are about to be made.
+  func isIdle(_ state: borrowing State) -> Bool {
+    state.calls.isEmpty && state.queue.isEmpty && state.newCalls.isEmpty
+      && state.admittedCount == 0 && state.machine.handlers == 0
   }
 
   /// Closes when no call is left to wait for.

@@ -28,15 +28,14 @@ final class HeldBytes: Sendable {
 struct Holder {
   let connection: Connection
   let bytes: Int
-  /// Whose it is: the peer's host, as one peer may have any number of ports.
+  /// Whose it is.
   private let host: Substring
 
   /// A connection that holds `bytes`.
   init(connection: Connection, bytes: Int) {
     self.connection = connection
     self.bytes = bytes
-    let peer = connection.peer
-    host = peer.lastIndex(of: ":").map { peer[..<$0] } ?? peer[...]
+    host = connection.host
   }
 
   /// Which of them is to go first.

@@ -22,6 +22,9 @@ public final class RPCServer: Sendable {
     var grace: Duration?
   }
 
+  /// How often idle connections are looked for that may leave, as they may get calls before they are told.
+  private static let maxLooks = 3
+
   private let router: Router
   private let transport: any Transport
   private let address: Address
@@ -121,10 +124,25 @@ public final class RPCServer: Sendable {
       state.connections.append(connection)
       return (state.grace, state.connections.count > configuration.maxConnections)
     }
-    if isTooMany { connection.refuse() }
+    if isTooMany && !makePlace(for: connection) { connection.refuse() }
     if let grace { connection.drain(grace: grace) }
     await connection.run()
     state.withLock { $0.connections.removeAll { $0 === connection } }
+  }
+
+  /// Has an idle connection leave, so that one more may stay; false when it can't.
+  private func makePlace(for newcomer: Connection) -> Bool {
+    let others = connections.filter { $0 !== newcomer }
+    for _ in 0..<Self.maxLooks {
+      switch Occupant.admission(
+        of: newcomer.host, beside: others.map(\.occupant), limit: configuration.maxConnections)
+      {
+      case .stays: return true
+      case .isRefused: return false
+      case .displaces(let place): if others[place].displace() { return true }
+      }
+    }
+    return false
   }
 
   /// Gives up connections until there is room: of the peer whose connections hold the most together, the one
