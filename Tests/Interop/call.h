@@ -8,7 +8,7 @@
 #include "frame.h"
 #include "holdfast/rpc/frame.pb-c.h"
 
-enum { MAX_METHODS = 1024, MAX_PATH_BYTES = 1024 };
+enum { MAX_METHODS = 1024, MAX_PATH_BYTES = 1024, MAX_EARLY_PINGS = 16 };
 
 /* A whole message that came in: message part and body put together, which is plain protobuf. */
 struct message {
@@ -62,6 +62,9 @@ struct connection {
   /* Drain: the GOAWAY that came. */
   bool is_draining;
   uint32_t last_accepted;
+  /* When the peer's last PING came, and how many in a row came too soon after the one before. */
+  int64_t last_ping;
+  int early_pings;
   /* The last PING that was answered. */
   bool has_pong;
   uint8_t pong[8];

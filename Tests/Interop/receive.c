@@ -269,6 +269,15 @@ static void apply_to_call(struct stream *stream, const struct frame *frame) {
   grant_both(connection, stream);
 }
 
+/* Whether a PING is one too many of those that come too soon: section 6. */
+static bool is_one_too_many(struct connection *connection) {
+  int64_t now = now_ms();
+  int64_t least = (int64_t)(connection->ours.value[MIN_PING_INTERVAL_MS] / 2);
+  connection->early_pings = now - connection->last_ping < least ? connection->early_pings + 1 : 0;
+  connection->last_ping = now;
+  return connection->early_pings > MAX_EARLY_PINGS;
+}
+
 static void apply_to_connection(struct connection *connection, const struct frame *frame) {
   switch (frame->type) {
     case FRAME_WINDOW:
@@ -280,6 +289,8 @@ static void apply_to_connection(struct connection *connection, const struct fram
       if (frame->flags & FLAG_ACK) {
         connection->has_pong = true;
         memcpy(connection->pong, frame->message, sizeof connection->pong);
+      } else if (is_one_too_many(connection)) {
+        connection_fail(connection, "too many PINGs");
       } else {
         struct frame answer = *frame;
         answer.flags = FLAG_ACK;

@@ -6,15 +6,13 @@
 
 #include "check.h"
 
-enum { MAX_BYTES = 4096 };
-
 static const uint8_t bare_preface[PREFACE_BYTES] = {0x89, 'H', 'F', 'R', 'P', 'C', '\r', '\n', 1, 1};
 
 /* Bytes that are sent, or frames that must come, in a row. */
 struct step {
   char what;
-  size_t length;
-  uint8_t bytes[MAX_BYTES];
+  size_t length, room;
+  uint8_t *bytes;
 };
 
 /* An exchange that is run. */
@@ -144,16 +142,29 @@ static void begin_exchange(struct exchange *exchange, const char *name, const ch
   if (exchange->socket < 0) fail_check(&exchange->check, "nobody listens at %s", address);
 }
 
+/* Makes a step longer by bytes that are the caller's to fill in. */
+static uint8_t *append(struct step *step, size_t count) {
+  if (step->length + count > step->room) {
+    step->room = 2 * (step->length + count);
+    step->bytes = must_reallocate(step->bytes, step->room);
+  }
+  step->length += count;
+  return step->bytes + step->length - count;
+}
+
 /* Appends what a line says to a step. */
 static void read_bytes(struct step *step, const char *text) {
   if (strncmp(text, " preface", 8) == 0) {
-    memcpy(step->bytes + step->length, bare_preface, sizeof bare_preface);
-    step->length += sizeof bare_preface;
+    memcpy(append(step, sizeof bare_preface), bare_preface, sizeof bare_preface);
     return;
   }
   unsigned byte;
-  for (int used; step->length < MAX_BYTES && sscanf(text, " %2x%n", &byte, &used) == 1; text += used) {
-    step->bytes[step->length++] = (uint8_t)byte;
+  for (int used; sscanf(text, " %2x%n", &byte, &used) == 1;) {
+    unsigned count = 1;
+    int more = 0;
+    if (text[used] == '*' && sscanf(text + used, "*%u%n", &count, &more) != 1) return;
+    memset(append(step, count), (int)byte, count);
+    text += used + more;
   }
 }
 
@@ -185,4 +196,5 @@ void vector_checks(const char *address, const char *path) {
     }
   }
   fclose(file);
+  free(step.bytes);
 }

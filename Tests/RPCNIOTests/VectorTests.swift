@@ -74,9 +74,7 @@ private struct Exchange {
   /// Adds a line's step; lines of bytes in a row are one.
   private mutating func add(_ line: Substring) {
     let words = line.prefix { $0 != "#" }.split(separator: " ")
-    let bytes = words.dropFirst().flatMap { word in
-      word == "preface" ? Exchange.preface : UInt8(word, radix: 16).map { [$0] } ?? []
-    }
+    let bytes = words.dropFirst().flatMap(Exchange.bytes(of:))
     switch (words.first, steps.last) {
     case (">", .send(let before)?): steps[steps.count - 1] = .send(before + bytes)
     case (">", _): steps.append(.send(bytes))
@@ -85,6 +83,14 @@ private struct Exchange {
     case ("!", _): steps.append(.expectError)
     default: steps.append(.expectClosed)
     }
+  }
+
+  /// The bytes that a word stands for.
+  private static func bytes(of word: Substring) -> [UInt8] {
+    if word == "preface" { return preface }
+    let parts = word.split(separator: "*")
+    guard let byte = parts.first.flatMap({ UInt8($0, radix: 16) }) else { return [] }
+    return Array(repeating: byte, count: parts.count > 1 ? Int(parts[1]) ?? 0 : 1)
   }
 
   /// Plays it on a connection of its own; one that isn't closed at the end must still be of use.
