@@ -79,6 +79,15 @@ extension Behaviour {
       }
       try expect(error.message == "0", error.message)
     },
+    Behaviour("a hedged call doesn't wait beyond its deadline for a server that is busy") { kinds in
+      // The server wants to be left alone for a minute.
+      let options = CallOptions(
+        timeout: .seconds(30), attempts: .hedge(.init(delay: .seconds(3_600))))
+      let error = try await expectError(.unavailable) {
+        _ = try await kinds.call("busy", options: options, method: Kinds.idempotent)
+      }
+      try expect(error.message == "0", error.message)
+    },
     Behaviour("failures use up the budget for further attempts", configuration: poor) { kinds in
       // Four tokens: the first failure leaves three, which is more than half, the second one two.
       for attempts in ["1", "0", "0", "again", "1"] {

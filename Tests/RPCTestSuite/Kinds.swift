@@ -91,7 +91,7 @@ struct Kinds: Sendable {
       for _ in 0..<100 { error = error.with(Google_Rpc_DebugInfo(detail: "\(text.prefix(500))")) }
       throw error
     case "foreign": throw Foreign()
-    case "flaky", "push", "no more":
+    case "flaky", "push", "busy", "no more":
       return try attempt(String(decoding: request.payload, as: UTF8.self), context)
     case "hang":
       guard context.metadata["previous-attempts"] == nil else {
@@ -131,6 +131,8 @@ struct Kinds: Sendable {
     let second = Google_Protobuf_Duration(nanos: 1_000)
     switch text {
     case "push": throw failure.with(Google_Rpc_RetryInfo(retryDelay: second))
+    case "busy":
+      throw failure.with(Google_Rpc_RetryInfo(retryDelay: Google_Protobuf_Duration(seconds: 60)))
     case "no more":
       throw failure.with(Google_Rpc_RetryInfo(retryDelay: Google_Protobuf_Duration(seconds: -1)))
     default: throw failure

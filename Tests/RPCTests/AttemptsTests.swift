@@ -60,7 +60,7 @@ struct AttemptsTests {
     #expect(policy.wait(after: 1, limit, random: 0) == nil)
     var call = hedged(3)
     _ = call.begin()
-    #expect(call.failed(limit, allowed: true) == .fail)
+    #expect(call.failed(limit, allowed: true, timeLeft: nil) == .fail)
   }
 
   private func hedged(_ count: Int) -> HedgedCall {
@@ -78,27 +78,42 @@ struct AttemptsTests {
     #expect(call.rings(1, allowed: true) == .wait)
     #expect(call.rings(2, allowed: true) == .attempt(previous: 2))
     #expect(call.alarm == nil)
-    #expect(call.failed(failure, allowed: true) == .wait)
-    #expect(call.failed(failure, allowed: true) == .wait)
-    #expect(call.failed(failure, allowed: true) == .fail)
+    #expect(call.failed(failure, allowed: true, timeLeft: nil) == .wait)
+    #expect(call.failed(failure, allowed: true, timeLeft: nil) == .wait)
+    #expect(call.failed(failure, allowed: true, timeLeft: nil) == .fail)
   }
 
   @Test("of a hedged call follow a failure at once, unless it is for good or the server says no")
   func hedgingFailures() {
     var call = hedged(5)
     _ = call.begin()
-    #expect(call.failed(failure, allowed: true) == .attempt(previous: 1))
+    #expect(call.failed(failure, allowed: true, timeLeft: nil) == .attempt(previous: 1))
     #expect(call.rings(1, allowed: true) == .wait)
-    #expect(call.failed(pushed(9), allowed: true) == .wait)
+    #expect(call.failed(pushed(9), allowed: true, timeLeft: nil) == .wait)
     #expect(call.alarm == HedgedCall.Alarm(number: 3, after: .seconds(9)))
     #expect(call.rings(3, allowed: true) == .attempt(previous: 2))
     #expect(call.rings(4, allowed: true) == .attempt(previous: 3))
-    #expect(call.failed(pushed(-1), allowed: true) == .wait)
+    #expect(call.failed(pushed(-1), allowed: true, timeLeft: nil) == .wait)
     #expect(call.rings(5, allowed: true) == .wait)
-    #expect(call.failed(failure, allowed: true) == .fail)
+    #expect(call.failed(failure, allowed: true, timeLeft: nil) == .fail)
     var broken = hedged(5)
     _ = broken.begin()
-    #expect(broken.failed(RPCError(.internal, "broken"), allowed: true) == .fail)
+    #expect(broken.failed(RPCError(.internal, "broken"), allowed: true, timeLeft: nil) == .fail)
+  }
+
+  @Test("of a hedged call aren't waited for beyond its deadline while none is under way")
+  func hedgingDeadline() {
+    var call = hedged(5)
+    _ = call.begin()
+    #expect(call.failed(pushed(9), allowed: true, timeLeft: .seconds(9)) == .fail)
+    var other = hedged(5)
+    _ = other.begin()
+    #expect(other.failed(pushed(9), allowed: true, timeLeft: .milliseconds(9_001)) == .wait)
+    #expect(other.rings(2, allowed: true) == .attempt(previous: 1))
+    #expect(other.rings(3, allowed: true) == .attempt(previous: 2))
+    // The other attempt may still succeed.
+    #expect(other.failed(pushed(9), allowed: true, timeLeft: .seconds(1)) == .wait)
+    #expect(other.failed(pushed(9), allowed: true, timeLeft: .seconds(1)) == .fail)
   }
 
   @Test("of a hedged call don't begin while the throttle forbids it")
@@ -107,6 +122,6 @@ struct AttemptsTests {
     _ = call.begin()
     #expect(call.rings(1, allowed: false) == .wait)
     #expect(call.alarm == nil)
-    #expect(call.failed(failure, allowed: false) == .fail)
+    #expect(call.failed(failure, allowed: false, timeLeft: nil) == .fail)
   }
 }

@@ -78,8 +78,8 @@ struct HedgedCall: Sendable, Hashable {
     return next(allowed: allowed)
   }
 
-  /// An attempt failed.
-  mutating func failed(_ error: RPCError, allowed: Bool) -> Step {
+  /// An attempt failed, `timeLeft` before the call's deadline; nil: it has none.
+  mutating func failed(_ error: RPCError, allowed: Bool, timeLeft: Duration?) -> Step {
     running -= 1
     guard error.isSafeToRetry else { return .fail }
     guard let pushback = error.pushback else { return next(allowed: allowed) }
@@ -87,6 +87,8 @@ struct HedgedCall: Sendable, Hashable {
       isOver = true
       return next(allowed: false)
     }
+    // With no attempt under way nothing can succeed before the deadline: the caller hears at once.
+    if running == 0, let timeLeft, pushback >= timeLeft { return .fail }
     setAlarm(pushback)
     return .wait
   }

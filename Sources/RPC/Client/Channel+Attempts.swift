@@ -93,7 +93,9 @@ extension Channel {
         case .ended(.failure(let error)):
           guard let error = error as? RPCError else { throw error }
           failure = error
-          step = call.failed(error, allowed: mayRetry(after: error) && !Task.isCancelled)
+          step = call.failed(
+            error, allowed: mayRetry(after: error) && !Task.isCancelled,
+            timeLeft: deadline.map { pool.time.now.duration(to: $0) })
         case .alarm(let number):
           step = call.rings(number, allowed: isRetryAllowed && !Task.isCancelled)
         case nil: step = .fail
