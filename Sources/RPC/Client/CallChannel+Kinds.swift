@@ -4,7 +4,8 @@ public import Schema
 extension CallChannel {
   /// Makes a call of many requests and one response: `send` writes the requests. A server that answers
   /// before it has them all makes `send`'s next write throw `cancelled`; let it through, and the answer
-  /// is what the call returns.
+  /// is what the call returns. `send` is run once, so a call that the server refuses after it was opened
+  /// fails: what was to be sent may not be had again.
   ///
   /// - Throws: `RPCError`, or what `send` throws.
   public func clientStreaming<Request: Message, Response: Message>(
@@ -28,9 +29,7 @@ extension CallChannel {
     }
   }
 
-  /// Makes a call of one request and many responses: `receive` reads the responses.
-  ///
-  /// - Throws: `RPCError`, or what `receive` throws.
+  /// Makes the call as a stream of one request; `receive` is run once.
   public func serverStreaming<Request: Message, Response: Message, Result: Sendable>(
     _ method: Method<Request, Response>, _ request: Request, options: CallOptions,
     _ receive: @Sendable (MessageReader<Response>) async throws -> Result

@@ -15,12 +15,22 @@ public protocol CallChannel: Sendable {
   ) async throws -> UnaryResponse<Response>
 
   /// Makes a call of any kind. `body` writes requests and reads responses; the call is over when it
-  /// returns, and is cancelled when it throws or returns before the last response was read.
+  /// returns, and is cancelled when it throws or returns before the last response was read. `body` is run
+  /// once: a call that is refused after it was opened fails, as its requests can't be had again.
   ///
   /// - Throws: `RPCError`, or what `body` throws.
   func stream<Request: Message, Response: Message, Result: Sendable>(
     _ method: Method<Request, Response>, options: CallOptions,
     _ body: @Sendable (MessageWriter<Request>, MessageReader<Response>) async throws -> Result
+  ) async throws -> Result
+
+  /// Makes a call of one request and many responses: `receive` reads the responses. It may be run more than
+  /// once, each time from its beginning: when the server surely never began the call, and no response came.
+  ///
+  /// - Throws: `RPCError`, or what `receive` throws.
+  func serverStreaming<Request: Message, Response: Message, Result: Sendable>(
+    _ method: Method<Request, Response>, _ request: Request, options: CallOptions,
+    _ receive: @Sendable (MessageReader<Response>) async throws -> Result
   ) async throws -> Result
 }
 

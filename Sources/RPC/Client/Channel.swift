@@ -5,7 +5,8 @@ internal import Synchronization
 ///
 /// While the address can't be reached, calls fail at once with `unavailable`, unless they wait until it
 /// can; after a wait that grows with each failure the next call, or the one that waits, tries again. A
-/// call that the server surely never began is made again, on another connection if need be.
+/// call that the server surely never began is made again, on another connection if need be: where its
+/// requests are still at hand, which those of a call of many are only until it is open.
 final class Channel: CallChannel {
   /// A call that waits for the connection. Guarded by the channel's lock.
   final class Waiter: @unchecked Sendable {
@@ -79,17 +80,9 @@ final class Channel: CallChannel {
     _ method: Method<Request, Response>, _ request: Request, _ options: CallOptions,
     _ deadline: Instant?
   ) async throws -> UnaryResponse<Response> {
-    var moves = 0
-    while true {
-      let connection = try await connection(until: deadline, options.waitsForReady)
-      let call = Call(connection: connection, path: method.path, deadline: deadline)
-      call.maxMessageBytes = options.maxMessageBytes
-      do {
-        return try await connection.unary(
-          call, request, metadata: options.metadata, as: Response.self)
-      } catch {
-        guard mayMove(call, &moves) else { throw error }
-      }
+    try await placed(method.path, options, deadline) { call in
+      try await call.connection.unary(
+        call, request, metadata: options.metadata, as: Response.self)
     }
   }
 
@@ -97,8 +90,32 @@ final class Channel: CallChannel {
     _ method: Method<Request, Response>, options: CallOptions,
     _ body: @Sendable (MessageWriter<Request>, MessageReader<Response>) async throws -> Result
   ) async throws -> Result {
-    let deadline = try deadline(of: options)
-    let call = try await open(method.path, options, deadline: deadline)
+    let call = try await placed(method.path, options, deadline(of: options)) { call in
+      try await call.connection.open(call, metadata: options.metadata)
+      return call
+    }
+    return try await converse(call, options, body)
+  }
+
+  func serverStreaming<Request: Message, Response: Message, Result: Sendable>(
+    _ method: Method<Request, Response>, _ request: Request, options: CallOptions,
+    _ receive: @Sendable (MessageReader<Response>) async throws -> Result
+  ) async throws -> Result {
+    try await placed(method.path, options, deadline(of: options)) { call in
+      try await call.connection.open(call, metadata: options.metadata)
+      return try await converse(call, options) { (writer: MessageWriter<Request>, reader) in
+        try await writer.write(request)
+        try await writer.finish()
+        return try await receive(reader)
+      }
+    }
+  }
+
+  /// Runs `body` with the messages of an open call, and ends the call.
+  private func converse<Request: Message, Response: Message, Result: Sendable>(
+    _ call: Call, _ options: CallOptions,
+    _ body: @Sendable (MessageWriter<Request>, MessageReader<Response>) async throws -> Result
+  ) async throws -> Result {
     do {
       let executor = options.runsOnConnection ? call.connection.bytes.executor : nil
       let result = try await withTaskExecutorPreference(executor) {
@@ -112,28 +129,29 @@ final class Channel: CallChannel {
     }
   }
 
-  /// Opens a streaming call.
-  private func open(
-    _ path: String, _ options: CallOptions, deadline: Instant?
-  ) async throws(RPCError) -> Call {
+  /// Makes a call by `make`, on a connection that takes it: after a failure again, while the server surely
+  /// never began it.
+  private func placed<Result>(
+    _ path: String, _ options: CallOptions, _ deadline: Instant?,
+    _ make: (Call) async throws -> Result
+  ) async throws -> Result {
     var moves = 0
     while true {
       let connection = try await connection(until: deadline, options.waitsForReady)
       let call = Call(connection: connection, path: path, deadline: deadline)
       call.maxMessageBytes = options.maxMessageBytes
-      do throws(RPCError) {
-        try await connection.open(call, metadata: options.metadata)
-        return call
+      do {
+        return try await make(call)
       } catch {
         guard mayMove(call, &moves) else { throw error }
       }
     }
   }
 
-  /// Whether a call that failed may be made again at once: the server surely never began it. Once on the
-  /// same connection, more often on others.
+  /// Whether a call that failed may be made again at once: the server surely never began it, and nobody was
+  /// given a response. Once on the same connection, more often on others.
   private func mayMove(_ call: Call, _ moves: inout Int) -> Bool {
-    guard call.isUnprocessed, !Task.isCancelled else { return false }
+    guard call.isUnprocessed, !call.inbound.hadMessages, !Task.isCancelled else { return false }
     leave(call.connection)
     moves += 1
     return moves <= (call.connection.takesCalls ? 1 : Self.maxMoves)

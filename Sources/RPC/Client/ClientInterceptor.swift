@@ -57,6 +57,16 @@ private struct InterceptedChannel: CallChannel {
     }
   }
 
+  func serverStreaming<Request: Message, Response: Message, Result: Sendable>(
+    _ method: Method<Request, Response>, _ request: Request, options: CallOptions,
+    _ receive: @Sendable (MessageReader<Response>) async throws -> Result
+  ) async throws -> Result {
+    let call = ClientCall(path: method.path, kind: method.kind, options: options)
+    return try await pass(call, interceptors[...]) { call in
+      try await base.serverStreaming(method, request, options: call.options, receive)
+    }
+  }
+
   private func pass<Result: Sendable>(
     _ call: ClientCall, _ rest: ArraySlice<any ClientInterceptor>,
     _ last: @Sendable (ClientCall) async throws -> Result

@@ -18,6 +18,8 @@ struct InboundQueue {
   private var keptBytes = 0
   /// The last read of which something is kept.
   private var keptRead: UInt64?
+  /// Whether any message ever came in.
+  private(set) var hadMessages = false
 
   /// Reads up to this size are kept by a queue that keeps nothing else: those that a socket does where no body
   /// comes in.
@@ -36,6 +38,7 @@ struct InboundQueue {
   mutating func append(_ message: InboundMessage, ofRead read: UInt64) {
     let size = message.bytes.readableBytes
     bytes += size
+    hadMessages = true
     guard keptRead != read else {
       messages.append(Waiting(message: message, keeps: 0))
       return
