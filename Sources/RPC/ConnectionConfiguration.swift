@@ -1,9 +1,12 @@
+internal import Schema
+
 /// What a connection takes from its peer and how it behaves; both sides tell each other the limits
 /// when they connect.
 public struct ConnectionConfiguration: Sendable, Hashable {
   /// The most bytes after a frame's header; at least 16 KiB.
   public var maxFramePayloadBytes = 1_114_112
-  /// The most bytes of a message without its body.
+  /// The most bytes of a message without its body. Where it is more than `DecodingLimits.standard` has, a
+  /// message may take more memory in proportion.
   public var maxMessageBytes = 4 << 20
   /// The most bytes of a message's body.
   public var maxBodyBytes = 64 << 20
@@ -55,4 +58,17 @@ public struct ConnectionConfiguration: Sendable, Hashable {
 
   /// The defaults above.
   public init() {}
+}
+
+extension ConnectionConfiguration {
+  /// What a message may make its decoder do: a message that the peer was told it may send can be decoded.
+  var decodingLimits: DecodingLimits {
+    var limits = DecodingLimits.standard
+    guard maxMessageBytes > limits.bytes else { return limits }
+    let (product, isTooMuch) = maxMessageBytes.multipliedReportingOverflow(
+      by: limits.memory / limits.bytes)
+    limits.memory = isTooMuch ? .max : product
+    limits.bytes = maxMessageBytes
+    return limits
+  }
 }

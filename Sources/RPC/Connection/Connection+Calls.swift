@@ -371,7 +371,9 @@ extension Call {
   /// Decodes a message of the call.
   func decode<Content: Message>(_ message: InboundMessage) throws(RPCError) -> Content {
     do throws(SchemaError) {
-      return try Content(decoding: message.bytes, body: message.body, limits: .standard)
+      return try Content(
+        decoding: message.bytes, body: message.body,
+        limits: connection.configuration.decodingLimits)
     } catch {
       let code = connection.role == .server ? StatusCode.invalidArgument : .internal
       throw RPCError(code, "a message of \(path) can't be decoded: \(error)", cause: error)
