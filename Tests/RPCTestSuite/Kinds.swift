@@ -52,12 +52,12 @@ struct Kinds: Sendable {
         try await flood(responses, request.data, signals)
         return
       }
-      context.setResponseMetadata(["kind": "stream"])
+      try context.setResponseMetadata(["kind": "stream"])
       for number in 0..<(Int(text) ?? 0) {
         try await responses.write(
           EchoResponse(payload: Array("\(number)".utf8), data: request.data))
       }
-      context.setTrailingMetadata(["done": "yes"])
+      try context.setTrailingMetadata(["done": "yes"])
     }
     router.bidirectional(bidirectional) { requests, responses, _ in
       for try await request in requests {
@@ -75,10 +75,10 @@ struct Kinds: Sendable {
     // seconds, as the test library looks at every error that is thrown on the way.
     switch request.payload.count <= 32 ? String(decoding: request.payload, as: UTF8.self) : "" {
     case "metadata":
-      context.setResponseMetadata(["got": context.metadata["ask"] ?? "nothing"])
+      try context.setResponseMetadata(["got": context.metadata["ask"] ?? "nothing"])
       var trailing = Metadata()
       trailing.entries.append(Metadata.Entry(key: "raw-bin", value: [0, 255, 10]))
-      context.setTrailingMetadata(trailing)
+      try context.setTrailingMetadata(trailing)
       return EchoResponse()
     case "error":
       throw RPCError(.notFound, "no such thing", metadata: ["where": "here"], details: [stranger])

@@ -30,23 +30,34 @@ public struct CallContext: Sendable {
   /// Sends metadata before the first response; what was said before is replaced. Without effect once a
   /// response has gone.
   ///
-  /// - Precondition: keys and values are valid and take at most 32 KiB together.
-  public func setResponseMetadata(_ metadata: Metadata) {
-    Self.check(metadata)
+  /// - Throws: `RPCError`, `resourceExhausted` when keys and values take more than 32 KiB together,
+  ///   `internal` when one isn't valid.
+  public func setResponseMetadata(_ metadata: Metadata) throws(RPCError) {
+    try Self.check(metadata)
     call.connection.enter { _, _ in call.headMetadata = metadata }
   }
 
   /// Sends metadata with the call's end; what was said before is replaced.
   ///
-  /// - Precondition: keys and values are valid and take at most 32 KiB together.
-  public func setTrailingMetadata(_ metadata: Metadata) {
-    Self.check(metadata)
+  /// - Throws: `RPCError`, `resourceExhausted` when keys and values take more than 32 KiB together,
+  ///   `internal` when one isn't valid.
+  public func setTrailingMetadata(_ metadata: Metadata) throws(RPCError) {
+    try Self.check(metadata)
     call.connection.enter { _, _ in call.trailingMetadata = metadata }
   }
 
-  private static func check(_ metadata: Metadata) {
-    precondition(metadata.isValid, "metadata keys are lower-case, values printable unless `-bin`")
-    precondition(metadata.encodedBytes <= Metadata.maxResponseBytes, "too much metadata")
+  /// What handlers send back is often what came from their callers, so that it is no mistake of theirs.
+  private static func check(_ metadata: Metadata) throws(RPCError) {
+    guard metadata.isValid else {
+      throw RPCError(
+        .internal,
+        "a response's metadata has a key that isn't lower-case, or a value that isn't printable")
+    }
+    let bytes = metadata.encodedBytes
+    guard bytes <= Metadata.maxResponseBytes else {
+      throw .beyondLimit(
+        "\(bytes) bytes of response metadata are more than \(Metadata.maxResponseBytes)")
+    }
   }
 
   /// What is left of the deadline, zero when it has passed; nil: no deadline.
