@@ -2,20 +2,26 @@ internal import RPC
 
 /// Tells what the server's connections are at.
 struct DebugReports: DebugService {
-  /// The most calls of one connection that are told.
-  private static let maxCalls = 100
-  /// The most connections that are told: the answer stays below a message's limit.
-  private static let maxConnections = 1_000
+  /// What is told at most, so that the answer stays below a message's limit of 4 MiB: a call takes some 50
+  /// bytes and its method's path.
+  private static let limits = {
+    var limits = ServerReport.Limits()
+    limits.connections = 1_000
+    limits.callsOfConnection = 100
+    limits.calls = 10_000
+    return limits
+  }()
 
   let monitor: ServerMonitor
 
   func getConnections(
     _ request: GetConnectionsRequest, context: CallContext
   ) async throws -> GetConnectionsResponse {
-    let report = monitor.report
+    let report = monitor.report(within: Self.limits)
     return GetConnectionsResponse(
       ageUs: report.age.microseconds, draining: report.isDraining,
-      connections: report.connections.prefix(Self.maxConnections).map(Self.connection))
+      connections: report.connections.map(Self.connection),
+      connectionCount: UInt32(clamping: report.connectionCount))
   }
 
   private static func connection(_ report: ServerReport.ConnectionReport) -> ConnectionReport {
@@ -24,8 +30,8 @@ struct DebugReports: DebugService {
       ageUs: report.age.microseconds, idleUs: report.idle.microseconds,
       bytesReceived: report.bytesReceived, bytesSent: report.bytesSent,
       callsBegun: report.callsBegun, bytesHeld: report.bytesHeld, sendWindow: report.sendWindow,
-      receiveWindow: report.receiveWindow, calls: report.calls.prefix(maxCalls).map(call),
-      callCount: UInt32(report.calls.count))
+      receiveWindow: report.receiveWindow, calls: report.calls.map(call),
+      callCount: UInt32(clamping: report.callCount))
   }
 
   private static func call(_ report: ServerReport.CallReport) -> CallReport {

@@ -94,9 +94,12 @@ struct RPCTopCommand: AsyncParsableCommand {
       }
     }
     let state = report.draining ? ", stopping" : ""
+    // A server with very many tells some of them, and how many there are.
+    let connectionCount = max(Int(report.connectionCount), report.connections.count)
+    let callCount = report.connections.reduce(0) { $0 + Int($1.callCount) }
     return [
-      "up \(Self.duration(report.ageUs)), \(report.connections.count) connections, "
-        + "\(calls.count - 1) calls\(state)", "",
+      "up \(Self.duration(report.ageUs)), \(connectionCount) connections, "
+        + "\(callCount) calls\(state)", "",
     ] + table(rows, rightAligned: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
       + (calls.count > 1 ? [""] + table(calls, rightAligned: [0, 1, 3, 4, 5, 7]) : [])
   }

@@ -181,7 +181,7 @@ struct MemoryFaultTests {
         // there and back, and the window may stay as it is.
         for _ in 0..<60 { try await requests.write(EchoRequest(data: body)) }
         for _ in 0..<60 { _ = try await responses.next() }
-        let connection = try #require(monitor.report.connections.first)
+        let connection = try #require(monitor.report().connections.first)
         #expect(connection.receiveWindow > 65_536)
         #expect(try #require(connection.calls.first).receiveWindow > 65_536)
       }

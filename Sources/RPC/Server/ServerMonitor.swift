@@ -44,15 +44,20 @@ public final class ServerMonitor: Sendable {
     _ = state.withLock { $0.watchers.removeValue(forKey: number) }
   }
 
-  /// What the server's connections are at, in the order in which they came in.
-  public var report: ServerReport {
+  /// What the server's connections are at, in the order in which they came in, as far as `limits` go: of a
+  /// server with very many calls no more is gathered than is asked for.
+  public func report(within limits: ServerReport.Limits = ServerReport.Limits()) -> ServerReport {
     let (server, isDraining) = state.withLock { ($0.server, $0.isDraining) }
     guard let server else { return ServerReport(age: .zero, isDraining: isDraining) }
     let now = server.time.now
     let began = state.withLock { $0.began } ?? now
+    let connections = server.connections
+    var left = limits
     return ServerReport(
       age: began.duration(to: now), isDraining: isDraining,
-      connections: server.connections.map { $0.report(now: now) })
+      connections: connections.prefix(limits.connections).map {
+        $0.report(now: now, within: &left)
+      }, connectionCount: connections.count)
   }
 
   /// The server runs.

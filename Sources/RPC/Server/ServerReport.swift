@@ -6,8 +6,30 @@ public struct ServerReport: Sendable, Hashable {
   public var age: Duration
   /// Whether it was told to stop.
   public var isDraining: Bool
-  /// Its connections, in the order in which they came in.
+  /// Its connections, in the order in which they came in, as far as the report's limits go.
   public var connections: [ConnectionReport] = []
+  /// How many connections it has.
+  public var connectionCount = 0
+
+  /// How much of a server a report tells.
+  public struct Limits: Sendable, Hashable {
+    /// The most connections.
+    public var connections = Int.max
+    /// The most calls of one connection.
+    public var callsOfConnection = Int.max
+    /// The most calls of all connections together.
+    public var calls = Int.max
+
+    /// None.
+    public init() {}
+
+    /// How many of a connection's `count` calls are told, which later ones have less room for.
+    mutating func take(_ count: Int) -> Int {
+      let told = min(count, callsOfConnection, calls)
+      calls -= told
+      return told
+    }
+  }
 
   /// One connection.
   public struct ConnectionReport: Sendable, Hashable {
@@ -33,8 +55,10 @@ public struct ServerReport: Sendable, Hashable {
     public var sendWindow: UInt64
     /// What the peer may still send, in credit.
     public var receiveWindow: UInt64
-    /// The calls under way, those that began first first.
+    /// The calls under way, those that began first first, as far as the report's limits go.
     public var calls: [CallReport]
+    /// How many calls are under way.
+    public var callCount: Int
   }
 
   /// One call under way.
@@ -59,10 +83,13 @@ public struct ServerReport: Sendable, Hashable {
 }
 
 extension Connection {
-  /// What it is at. Its owner knows its number.
-  func report(now: Instant) -> ServerReport.ConnectionReport {
+  /// What it is at, with as many calls as `limits` has room for.
+  func report(
+    now: Instant, within limits: inout ServerReport.Limits
+  ) -> ServerReport.ConnectionReport {
     state.withLock { state in
-      let calls = state.calls.sorted { $0.key < $1.key }.map { id, call in
+      let told = state.calls.sorted { $0.key < $1.key }.prefix(limits.take(state.calls.count))
+      let calls = told.map { id, call in
         let books = state.machine.calls[id]
         return ServerReport.CallReport(
           stream: id, path: call.path, age: call.began.duration(to: now),
@@ -76,7 +103,7 @@ extension Connection {
         bytesReceived: state.bytesReceived, bytesSent: state.bytesSent,
         callsBegun: (UInt64(state.machine.lastID) + 1) / 2, bytesHeld: state.machine.incoming.held,
         sendWindow: state.machine.outgoing.available, receiveWindow: state.machine.incoming.left,
-        calls: calls)
+        calls: calls, callCount: state.calls.count)
     }
   }
 }

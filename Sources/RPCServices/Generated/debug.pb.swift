@@ -55,7 +55,10 @@ public struct GetConnectionsResponse: Message {
   public var ageUs: UInt64
   /// Whether it takes no more calls and ends when those under way have.
   public var draining: Bool
+  /// Those that came in first first; at most 1,000.
   public var connections: [ConnectionReport]
+  /// How many there are.
+  public var connectionCount: UInt32
   /// Fields that the schema doesn't know.
   public var unknownFields = UnknownFields()
 
@@ -68,11 +71,13 @@ public struct GetConnectionsResponse: Message {
   public init(
     ageUs: UInt64 = 0,
     draining: Bool = false,
-    connections: [ConnectionReport] = []
+    connections: [ConnectionReport] = [],
+    connectionCount: UInt32 = 0
   ) {
     self.ageUs = ageUs
     self.draining = draining
     self.connections = connections
+    self.connectionCount = connectionCount
   }
 
   /// protoc-c's struct of the message.
@@ -90,6 +95,7 @@ public struct GetConnectionsResponse: Message {
     c.pointee.draining = self.draining ? 1 : 0
     c.pointee.n_connections = self.connections.count
     c.pointee.connections = try arena.messages(self.connections)
+    c.pointee.connection_count = self.connectionCount
     try arena.unknownFields(self.unknownFields, of: c)
   }
 
@@ -99,6 +105,7 @@ public struct GetConnectionsResponse: Message {
     self.ageUs = c.pointee.age_us
     self.draining = c.pointee.draining != 0
     self.connections = CFields.messages(c.pointee.connections, c.pointee.n_connections)
+    self.connectionCount = c.pointee.connection_count
     self.unknownFields = CFields.unknownFields(c)
   }
 
@@ -113,6 +120,9 @@ public struct GetConnectionsResponse: Message {
         try fields.read(&self.ageUs)
       case "draining": try fields.read(&self.draining)
       case "connections": try fields.list(&self.connections)
+      case "connectionCount", "connection_count":
+        try fields.claim("connection_count")
+        try fields.read(&self.connectionCount)
       default: try fields.refuse()
       }
     }
@@ -124,6 +134,7 @@ public struct GetConnectionsResponse: Message {
       try out.field("ageUs", self.ageUs)
       try out.field("draining", self.draining)
       try out.list("connections", self.connections)
+      try out.field("connectionCount", self.connectionCount)
     }
   }
 }
@@ -150,7 +161,8 @@ public struct ConnectionReport: Message {
   public var sendWindow: UInt64
   /// How many bytes of messages the peer may still send.
   public var receiveWindow: UInt64
-  /// The calls under way, those that began first first; at most 100.
+  /// The calls under way, those that began first first; at most 100, and at most 10,000 of all
+  /// connections together.
   public var calls: [CallReport]
   /// How many are under way.
   public var callCount: UInt32
@@ -497,22 +509,22 @@ extension FileSchema {
     ],
     base64: """
       Chhob2xkZmFzdC9ycGMvZGVidWcucHJvdG8SDGhvbGRmYXN0LnJwYxoaaG9sZGZhc3QvcnBjL29wdGlvbnMucHJv\
-      dG8iFwoVR2V0Q29ubmVjdGlvbnNSZXF1ZXN0Io0BChZHZXRDb25uZWN0aW9uc1Jlc3BvbnNlEhUKBmFnZV91cxgB\
+      dG8iFwoVR2V0Q29ubmVjdGlvbnNSZXF1ZXN0IrgBChZHZXRDb25uZWN0aW9uc1Jlc3BvbnNlEhUKBmFnZV91cxgB\
       IAEoBFIFYWdlVXMSGgoIZHJhaW5pbmcYAiABKAhSCGRyYWluaW5nEkAKC2Nvbm5lY3Rpb25zGAMgAygLMh4uaG9s\
-      ZGZhc3QucnBjLkNvbm5lY3Rpb25SZXBvcnRSC2Nvbm5lY3Rpb25zIqcDChBDb25uZWN0aW9uUmVwb3J0EhYKBm51\
-      bWJlchgBIAEoBFIGbnVtYmVyEhIKBHBlZXIYAiABKAlSBHBlZXISGgoIaWRlbnRpdHkYAyADKAlSCGlkZW50aXR5\
-      EhUKBmFnZV91cxgEIAEoBFIFYWdlVXMSFwoHaWRsZV91cxgFIAEoBFIGaWRsZVVzEiUKDmJ5dGVzX3JlY2VpdmVk\
-      GAYgASgEUg1ieXRlc1JlY2VpdmVkEh0KCmJ5dGVzX3NlbnQYByABKARSCWJ5dGVzU2VudBIfCgtjYWxsc19iZWd1\
-      bhgIIAEoBFIKY2FsbHNCZWd1bhIdCgpieXRlc19oZWxkGAkgASgEUglieXRlc0hlbGQSHwoLc2VuZF93aW5kb3cY\
-      CiABKARSCnNlbmRXaW5kb3cSJQoOcmVjZWl2ZV93aW5kb3cYCyABKARSDXJlY2VpdmVXaW5kb3cSLgoFY2FsbHMY\
-      DCADKAsyGC5ob2xkZmFzdC5ycGMuQ2FsbFJlcG9ydFIFY2FsbHMSHQoKY2FsbF9jb3VudBgNIAEoDVIJY2FsbENv\
-      dW50IpICCgpDYWxsUmVwb3J0EhYKBnN0cmVhbRgBIAEoDVIGc3RyZWFtEhYKBm1ldGhvZBgCIAEoCVIGbWV0aG9k\
-      EiAKDHRpbWVfbGVmdF91cxgDIAEoBFIKdGltZUxlZnRVcxIpChBtZXNzYWdlc193YWl0aW5nGAQgASgNUg9tZXNz\
-      YWdlc1dhaXRpbmcSKAoQaXNfd3JpdGVfYmxvY2tlZBgFIAEoCFIOaXNXcml0ZUJsb2NrZWQSHwoLc2VuZF93aW5k\
-      b3cYBiABKARSCnNlbmRXaW5kb3cSJQoOcmVjZWl2ZV93aW5kb3cYByABKARSDXJlY2VpdmVXaW5kb3cSFQoGYWdl\
-      X3VzGAggASgEUgVhZ2VVczJqCgVEZWJ1ZxJhCg5HZXRDb25uZWN0aW9ucxIjLmhvbGRmYXN0LnJwYy5HZXRDb25u\
-      ZWN0aW9uc1JlcXVlc3QaJC5ob2xkZmFzdC5ycGMuR2V0Q29ubmVjdGlvbnNSZXNwb25zZSIE4OAYAUIDugIAYgZw\
-      cm90bzM=\
+      ZGZhc3QucnBjLkNvbm5lY3Rpb25SZXBvcnRSC2Nvbm5lY3Rpb25zEikKEGNvbm5lY3Rpb25fY291bnQYBCABKA1S\
+      D2Nvbm5lY3Rpb25Db3VudCKnAwoQQ29ubmVjdGlvblJlcG9ydBIWCgZudW1iZXIYASABKARSBm51bWJlchISCgRw\
+      ZWVyGAIgASgJUgRwZWVyEhoKCGlkZW50aXR5GAMgAygJUghpZGVudGl0eRIVCgZhZ2VfdXMYBCABKARSBWFnZVVz\
+      EhcKB2lkbGVfdXMYBSABKARSBmlkbGVVcxIlCg5ieXRlc19yZWNlaXZlZBgGIAEoBFINYnl0ZXNSZWNlaXZlZBId\
+      CgpieXRlc19zZW50GAcgASgEUglieXRlc1NlbnQSHwoLY2FsbHNfYmVndW4YCCABKARSCmNhbGxzQmVndW4SHQoK\
+      Ynl0ZXNfaGVsZBgJIAEoBFIJYnl0ZXNIZWxkEh8KC3NlbmRfd2luZG93GAogASgEUgpzZW5kV2luZG93EiUKDnJl\
+      Y2VpdmVfd2luZG93GAsgASgEUg1yZWNlaXZlV2luZG93Ei4KBWNhbGxzGAwgAygLMhguaG9sZGZhc3QucnBjLkNh\
+      bGxSZXBvcnRSBWNhbGxzEh0KCmNhbGxfY291bnQYDSABKA1SCWNhbGxDb3VudCKSAgoKQ2FsbFJlcG9ydBIWCgZz\
+      dHJlYW0YASABKA1SBnN0cmVhbRIWCgZtZXRob2QYAiABKAlSBm1ldGhvZBIgCgx0aW1lX2xlZnRfdXMYAyABKARS\
+      CnRpbWVMZWZ0VXMSKQoQbWVzc2FnZXNfd2FpdGluZxgEIAEoDVIPbWVzc2FnZXNXYWl0aW5nEigKEGlzX3dyaXRl\
+      X2Jsb2NrZWQYBSABKAhSDmlzV3JpdGVCbG9ja2VkEh8KC3NlbmRfd2luZG93GAYgASgEUgpzZW5kV2luZG93EiUK\
+      DnJlY2VpdmVfd2luZG93GAcgASgEUg1yZWNlaXZlV2luZG93EhUKBmFnZV91cxgIIAEoBFIFYWdlVXMyagoFRGVi\
+      dWcSYQoOR2V0Q29ubmVjdGlvbnMSIy5ob2xkZmFzdC5ycGMuR2V0Q29ubmVjdGlvbnNSZXF1ZXN0GiQuaG9sZGZh\
+      c3QucnBjLkdldENvbm5lY3Rpb25zUmVzcG9uc2UiBODgGAFCA7oCAGIGcHJvdG8z\
 
       """)
 }

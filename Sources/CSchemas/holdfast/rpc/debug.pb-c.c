@@ -205,7 +205,7 @@ const ProtobufCMessageDescriptor holdfast__rpc__get_connections_request__descrip
   (ProtobufCMessageInit) holdfast__rpc__get_connections_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor holdfast__rpc__get_connections_response__field_descriptors[3] =
+static const ProtobufCFieldDescriptor holdfast__rpc__get_connections_response__field_descriptors[4] =
 {
   {
     "age_us",
@@ -243,16 +243,29 @@ static const ProtobufCFieldDescriptor holdfast__rpc__get_connections_response__f
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "connection_count",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Holdfast__Rpc__GetConnectionsResponse, connection_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned holdfast__rpc__get_connections_response__field_indices_by_name[] = {
   0,   /* field[0] = age_us */
+  3,   /* field[3] = connection_count */
   2,   /* field[2] = connections */
   1,   /* field[1] = draining */
 };
 static const ProtobufCIntRange holdfast__rpc__get_connections_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor holdfast__rpc__get_connections_response__descriptor =
 {
@@ -262,7 +275,7 @@ const ProtobufCMessageDescriptor holdfast__rpc__get_connections_response__descri
   "Holdfast__Rpc__GetConnectionsResponse",
   "holdfast.rpc",
   sizeof(Holdfast__Rpc__GetConnectionsResponse),
-  3,
+  4,
   holdfast__rpc__get_connections_response__field_descriptors,
   holdfast__rpc__get_connections_response__field_indices_by_name,
   1,  holdfast__rpc__get_connections_response__number_ranges,

@@ -47,12 +47,19 @@ struct  Holdfast__Rpc__GetConnectionsResponse
    * Whether it takes no more calls and ends when those under way have.
    */
   protobuf_c_boolean draining;
+  /*
+   * Those that came in first first; at most 1,000.
+   */
   size_t n_connections;
   Holdfast__Rpc__ConnectionReport **connections;
+  /*
+   * How many there are.
+   */
+  uint32_t connection_count;
 };
 #define HOLDFAST__RPC__GET_CONNECTIONS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&holdfast__rpc__get_connections_response__descriptor) \
-    , 0, 0, 0,NULL }
+    , 0, 0, 0,NULL, 0 }
 
 
 /*
@@ -101,7 +108,8 @@ struct  Holdfast__Rpc__ConnectionReport
    */
   uint64_t receive_window;
   /*
-   * The calls under way, those that began first first; at most 100.
+   * The calls under way, those that began first first; at most 100, and at most 10,000 of all
+   * connections together.
    */
   size_t n_calls;
   Holdfast__Rpc__CallReport **calls;
