@@ -13,21 +13,53 @@ internal import Synchronization
 ///
 /// Only its owner may connect (mode 0600): on a Unix socket the file's permissions are what
 /// authentication is elsewhere; whoever wants to let others in changes them. A file that a server left
-/// behind when it died is replaced; one that a server still answers on is not.
+/// behind when it died is replaced; one that a server still answers on is not. Who serves at the path holds
+/// its lock.
 final class UnixSocketFile: Sendable {
   private struct Identity: Equatable {
     var device: UInt64
     var node: UInt64
   }
 
+  /// What is there until it is removed.
+  private struct Holding: ~Copyable {
+    let identity: Identity?
+    let lock: PathLock
+  }
+
   private let path: String
-  private let identity: Mutex<Identity?>
+  private let holding: Mutex<Holding?>
 
   /// Makes the file; `socket` is bound to it and doesn't listen yet, so that nobody connects before the
   /// permissions are right.
   ///
   /// - Throws: `RPCError` that says why not.
   static func bind(_ path: String) throws(RPCError) -> (file: UnixSocketFile, socket: CInt) {
+    let lock: PathLock
+    do throws(SystemFailure) {
+      lock = try PathLock(of: path)
+    } catch {
+      throw failure(path, error.code)
+    }
+    let socket: CInt
+    do throws(RPCError) {
+      socket = try makeBoundSocket(path)
+    } catch {
+      lock.release()
+      throw error
+    }
+    let file = UnixSocketFile(path, lock)
+    guard chmod(path, S_IRUSR | S_IWUSR) == 0 else {
+      let code = errno
+      file.remove()
+      close(socket)
+      throw failure(path, code)
+    }
+    return (file, socket)
+  }
+
+  /// A socket bound to the path, which the caller has the lock of.
+  private static func makeBoundSocket(_ path: String) throws(RPCError) -> CInt {
     let socket = try makeSocket(path)
     do throws(RPCError) {
       var code = bind(socket, to: path)
@@ -36,29 +68,24 @@ final class UnixSocketFile: Sendable {
         code = bind(socket, to: path)
       }
       guard code == 0 else { throw failure(path, code) }
-      let file = UnixSocketFile(path)
-      guard chmod(path, S_IRUSR | S_IWUSR) == 0 else {
-        let code = errno
-        file.remove()
-        throw failure(path, code)
-      }
-      return (file, socket)
+      return socket
     } catch {
       close(socket)
       throw error
     }
   }
 
-  private init(_ path: String) {
+  private init(_ path: String, _ lock: consuming PathLock) {
     self.path = path
-    identity = Mutex(Self.identity(path))
+    holding = Mutex(Holding(identity: Self.identity(path), lock: lock))
   }
 
   /// Removes the file, once, unless another server has put its own in its place.
   func remove() {
-    identity.withLock { identity in
-      guard let own = identity.take(), Self.identity(path) == own else { return }
-      unlink(path)
+    holding.withLock { holding in
+      guard let held = holding.take() else { return }
+      if let own = held.identity, Self.identity(path) == own { unlink(path) }
+      held.lock.release()
     }
   }
 

@@ -1,8 +1,9 @@
 import Foundation
 import RPC
-import RPCNIO
 import RPCTestSuite
 import Testing
+
+@testable import RPCNIO
 
 /// A path for a socket that no other test has, short enough for one.
 func socketPath() -> String {
@@ -82,6 +83,33 @@ struct UnixSocketTests {
     }
     #expect(error?.code == .unavailable)
     #expect(error?.message == "can't listen on \(address): another server listens there")
+  }
+
+  @Test("isn't taken from a server that is about to listen")
+  func aboutToListen() throws {
+    // The first one's socket is bound and nobody is answered there yet.
+    let first = try UnixSocketFile.bind(path)
+    defer { close(first.socket) }
+    let error = #expect(throws: RPCError.self) {
+      let second = try UnixSocketFile.bind(path)
+      close(second.socket)
+    }
+    #expect(error?.message == "can't listen on \(address): another server listens there")
+    // Nothing stays behind, and the next one gets the path.
+    first.file.remove()
+    #expect(try leftovers().isEmpty)
+    let third = try UnixSocketFile.bind(path)
+    defer { close(third.socket) }
+    third.file.remove()
+    #expect(try leftovers().isEmpty)
+  }
+
+  /// The files whose names begin with the socket's.
+  private func leftovers() throws -> [String] {
+    let url = URL(fileURLWithPath: path)
+    return try FileManager.default.contentsOfDirectory(
+      atPath: url.deletingLastPathComponent().path
+    ).filter { $0.hasPrefix(url.lastPathComponent) }
   }
 
   @Test("is never a file of another kind")
