@@ -39,6 +39,7 @@ extension Channel {
     _ state: inout State, _ deadline: Instant?, _ waitsForReady: Bool
   ) -> Step {
     var mustConnect = false
+    state.wasQuiet = false
     switch state.phase {
     case .ready(let connection): return .use(connection)
     case .stopped(let error): return .fail(error)
@@ -149,6 +150,21 @@ extension Channel {
       return lasting == nil ? .impatient(error) : .all(error)
     }
     if let alarm = nextAlarm { pool.timekeeper.arm(alarm) }
+  }
+
+  /// Whether nobody has used it since this was asked before: it has no connection, and nobody waits for one
+  /// or was told lately that there is none.
+  func isUnused(_ now: Instant) -> Bool {
+    state.withLock { state in
+      let isQuiet =
+        switch state.phase {
+        case .idle: state.waiters.isEmpty
+        case .down(let until, _): state.waiters.isEmpty && until <= now
+        default: false
+        }
+      defer { state.wasQuiet = isQuiet }
+      return isQuiet && state.wasQuiet
+    }
   }
 
   /// The pool has ended.

@@ -43,9 +43,11 @@ final class Channel: CallChannel {
     var failures = 0
     /// Whether calls may be tried again.
     var throttle: RetryThrottle
+    /// Whether it was quiet when that was last looked at, and no call came since.
+    var wasQuiet = false
   }
 
-  let address: Address
+  let key: ChannelPool.Key
   let pool: ChannelPool
   let state: Mutex<State>
 
@@ -53,8 +55,10 @@ final class Channel: CallChannel {
   /// refuse everything aren't asked for ever.
   private static let maxMoves = 10
 
-  init(address: Address, pool: ChannelPool) {
-    self.address = address
+  var address: Address { key.address }
+
+  init(_ key: ChannelPool.Key, pool: ChannelPool) {
+    self.key = key
     self.pool = pool
     state = Mutex(State(throttle: RetryThrottle(pool.configuration.retryBudget)))
   }

@@ -4,19 +4,40 @@ internal import Synchronization
 ///
 /// `run()` lives as long as the connections: they are its children. Calls wait for it to be running.
 public final class ChannelPool: Sendable {
-  private struct Key: Hashable {
+  /// What tells a channel from others.
+  struct Key: Hashable {
     var address: Address
     var lane: Int
   }
 
+  /// A channel that was handed out.
+  private struct Entry {
+    /// Nil when nobody has it any more.
+    weak var channel: Channel?
+    /// The same while it was used of late: who takes it anew for each call still finds what it knows, such
+    /// as that its address can't be reached.
+    var kept: Channel?
+  }
+
   private struct State {
-    var channels: [Key: Channel] = [:]
-    /// The same, in the order in which they were made.
-    var inOrder: [Channel] = []
+    var entries: [Key: Entry] = [:]
+    /// Their keys, in the order in which they were made.
+    var inOrder: [Key] = []
+    /// When to look which of them aren't used; nil: there are none.
+    var check: Instant?
     /// Channels that need a connection.
     var requests: [Channel] = []
     var runner: UnsafeContinuation<Void, Never>?
     var isStopped = false
+
+    /// The channels that somebody has, in the order in which they were made.
+    var channels: [Channel] { inOrder.compactMap { entries[$0]?.channel } }
+
+    /// It is used.
+    mutating func keep(_ channel: Channel) {
+      guard let entry = entries[channel.key], entry.kept == nil else { return }
+      entries[channel.key]?.kept = channel
+    }
   }
 
   let transport: any Transport
@@ -60,18 +81,27 @@ public final class ChannelPool: Sendable {
   /// The channel to `address`, the same for the same address and lane. Calls in one lane share one
   /// connection; another lane has another.
   public func channel(to address: Address, lane: Int = 0) -> any CallChannel {
-    state.withLock { state in
-      let key = Key(address: address, lane: lane)
-      if let channel = state.channels[key] { return channel }
-      let channel = Channel(address: address, pool: self)
+    let key = Key(address: address, lane: lane)
+    let (channel, check) = state.withLock { state -> (Channel, Instant?) in
+      if let channel = state.entries[key]?.channel {
+        state.keep(channel)
+        return (channel, nil)
+      }
+      let channel = Channel(key, pool: self)
       if state.isStopped {
         channel.stop()
-      } else {
-        state.channels[key] = channel
-        state.inOrder.append(channel)
+        return (channel, nil)
       }
-      return channel
+      if state.entries[key] == nil { state.inOrder.append(key) }
+      state.entries[key] = Entry(channel: channel, kept: channel)
+      guard state.check == nil, let timeout = configuration.idleTimeout else {
+        return (channel, nil)
+      }
+      state.check = time.now.advanced(by: timeout)
+      return (channel, state.check)
     }
+    if let check { timekeeper.arm(check) }
+    return channel
   }
 
   /// Ends `run()` and every call. Returns at once.
@@ -79,12 +109,12 @@ public final class ChannelPool: Sendable {
     let (channels, runner) = state.withLock { state in
       state.isStopped = true
       defer {
-        state.channels = [:]
+        state.entries = [:]
         state.inOrder = []
         state.requests = []
         state.runner = nil
       }
-      return (state.inOrder, state.runner)
+      return (state.channels, state.runner)
     }
     for channel in channels { channel.stop() }
     timekeeper.stop()
@@ -96,6 +126,7 @@ public final class ChannelPool: Sendable {
     let runner = state.withLock { state -> UnsafeContinuation<Void, Never>? in
       guard !state.isStopped else { return nil }
       state.requests.append(channel)
+      state.keep(channel)
       defer { state.runner = nil }
       return state.runner
     }
@@ -122,9 +153,42 @@ public final class ChannelPool: Sendable {
   }
 
   private func keepTime() async {
-    await timekeeper.run { now in
-      let channels = state.withLock { $0.inOrder }
-      return channels.compactMap { $0.expire(now) }.min()
+    await timekeeper.run { tend($0) }
+  }
+
+  /// Ends what is over its time, and forgets channels that nobody uses; when there is next something to do.
+  func tend(_ now: Instant) -> Instant? {
+    let next = state.withLock(\.channels).compactMap { $0.expire(now) }.min()
+    guard let check = forgetUnused(now) else { return next }
+    return next.map { min($0, check) } ?? check
+  }
+
+  /// How many channels the pool knows.
+  var channelCount: Int { state.withLock { $0.entries.count } }
+
+  /// Keeps those channels no longer that weren't used for the idle timeout, and forgets those that nobody
+  /// has; when to look again. One that somebody still has stays the only one to its address.
+  private func forgetUnused(_ now: Instant) -> Instant? {
+    guard let timeout = configuration.idleTimeout, let check = state.withLock(\.check) else {
+      return nil
+    }
+    guard check <= now else { return check }
+    releaseUnused(now)
+    return state.withLock { state in
+      state.inOrder.removeAll { key in
+        guard state.entries[key]?.channel == nil else { return false }
+        state.entries[key] = nil
+        return true
+      }
+      state.check = state.entries.isEmpty ? nil : now.advanced(by: timeout)
+      return state.check
+    }
+  }
+
+  private func releaseUnused(_ now: Instant) {
+    let unused = state.withLock(\.channels).filter { $0.isUnused(now) }
+    state.withLock { state in
+      for channel in unused { state.entries[channel.key]?.kept = nil }
     }
   }
 

@@ -57,8 +57,9 @@ extension Channel {
       continuation.finish()
       return stream
     }
-    continuation.onTermination = { [weak self] _ in
-      self?.state.withLock { $0.watchers.remove(number) }
+    // Whoever watches has the channel, and so keeps it, until then.
+    continuation.onTermination = { _ in
+      self.state.withLock { $0.watchers.remove(number) }
     }
     return stream
   }
