@@ -143,9 +143,7 @@ extension Channel {
     change { state in
       guard case .connecting = state.phase else { return nil }
       state.failures += 1
-      let configuration = pool.configuration
-      let doubled = configuration.firstBackoff * (1 << min(state.failures - 1, 20))
-      let backoff = min(doubled, configuration.longestBackoff) * (0.5 + jitter / 2)
+      let backoff = pool.configuration.backoff(after: state.failures, jitter: jitter)
       state.phase = .down(until: pool.time.now.advanced(by: backoff), error)
       return lasting == nil ? .impatient(error) : .all(error)
     }
@@ -222,6 +220,18 @@ extension Channel {
       return deadline.map { min($0, until) } ?? until
     }
   }
+}
+
+extension ConnectionConfiguration {
+  /// How long to wait before another attempt to connect, after so many in a row have failed: twice as long
+  /// for each, up to the longest, and of that from a half on as much as `jitter` says, which is below 1.
+  func backoff(after failures: Int, jitter: Double) -> Duration {
+    let doubled = firstBackoff * (1 << min(failures - 1, Self.mostDoublings))
+    return min(doubled, longestBackoff) * (0.5 + jitter / 2)
+  }
+
+  /// A wait doubled so often is longer than any.
+  private static let mostDoublings = 20
 }
 
 extension Channel.State {
