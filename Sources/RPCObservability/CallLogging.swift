@@ -20,41 +20,57 @@ public struct CallLogging: ClientInterceptor, ServerInterceptor {
   public func intercept<Result: Sendable>(
     _ call: ClientCall, _ next: @Sendable (ClientCall) async throws -> Result
   ) async throws -> Result {
-    try await logged(call.path, [:]) { try await next(call) }
+    try await logged(call.path, [:], StatusCode.init(of:)) { try await next(call) }
   }
 
   /// Serves the call and logs it.
   public func intercept(
     _ context: CallContext, _ next: @Sendable () async throws -> Void
   ) async throws {
-    try await logged(context.path, ["peer": "\(context.peer)"], next)
+    try await logged(
+      context.path, ["peer": "\(context.peer)"], { StatusCode(of: $0, in: context) }, next)
   }
 
   private func logged<Result>(
-    _ path: String, _ metadata: Logger.Metadata, _ body: () async throws -> Result
+    _ path: String, _ metadata: Logger.Metadata, _ status: ((any Error)?) -> StatusCode,
+    _ body: () async throws -> Result
   ) async throws -> Result {
     let began = time.now
-    func log(_ level: Logger.Level, _ status: StatusCode, _ more: Logger.Metadata) {
-      var all = metadata.merging(more) { $1 }
+    func log(_ error: (any Error)?) {
+      let status = status(error)
+      var all = metadata
       all["status"] = "\(status)"
       all["took"] = "\(began.duration(to: time.now))"
-      logger.log(level: level, "\(path)", metadata: all)
+      if let error { all["error"] = "\((error as? RPCError)?.message ?? "\(error)")" }
+      logger.log(
+        level: status == .ok ? level : max(level, .notice), "\(path)", metadata: all)
     }
     do {
       let result = try await body()
-      log(level, .ok, [:])
+      log(nil)
       return result
     } catch {
-      let text = (error as? RPCError)?.message ?? "\(error)"
-      log(max(level, .notice), StatusCode(of: error), ["error": "\(text)"])
+      log(error)
       throw error
     }
   }
 }
 
 extension StatusCode {
-  /// The status that an error ends a call with.
-  init(of error: any Error) {
-    self = (error as? RPCError)?.code ?? (error is CancellationError ? .cancelled : .unknown)
+  /// The status that an error ends a call with; nil: success.
+  init(of error: (any Error)?) {
+    self =
+      switch error {
+      case nil: .ok
+      case let error as RPCError: error.code
+      case is CancellationError: .cancelled
+      default: .unknown
+      }
+  }
+
+  /// The status that the caller sees of a call whose handler ended with an error (nil: success). One whose
+  /// deadline has passed is cancelled, and what it makes of that isn't heard.
+  init(of error: (any Error)?, in context: CallContext) {
+    self = context.hasMissedDeadline ? .deadlineExceeded : StatusCode(of: error)
   }
 }

@@ -20,18 +20,19 @@ public struct CallMetrics: ClientInterceptor, ServerInterceptor {
   public func intercept<Result: Sendable>(
     _ call: ClientCall, _ next: @Sendable (ClientCall) async throws -> Result
   ) async throws -> Result {
-    try await measured("rpc.client", call.path) { try await next(call) }
+    try await measured("rpc.client", call.path, StatusCode.init(of:)) { try await next(call) }
   }
 
   /// Serves the call and measures it.
   public func intercept(
     _ context: CallContext, _ next: @Sendable () async throws -> Void
   ) async throws {
-    try await measured("rpc.server", context.path, next)
+    try await measured("rpc.server", context.path, { StatusCode(of: $0, in: context) }, next)
   }
 
   private func measured<Result>(
-    _ label: String, _ path: String, _ body: () async throws -> Result
+    _ label: String, _ path: String, _ status: ((any Error)?) -> StatusCode,
+    _ body: () async throws -> Result
   ) async throws -> Result {
     let began = time.now
     let active = Meter(label: "\(label).active", dimensions: [("method", path)], factory: factory)
@@ -46,10 +47,10 @@ public struct CallMetrics: ClientInterceptor, ServerInterceptor {
     }
     do {
       let result = try await body()
-      report(.ok)
+      report(status(nil))
       return result
     } catch {
-      report(StatusCode(of: error))
+      report(status(error))
       throw error
     }
   }

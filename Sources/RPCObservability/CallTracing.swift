@@ -22,7 +22,7 @@ public struct CallTracing<Backend: Tracer>: ClientInterceptor, ServerInterceptor
     try await tracer.withSpan(Self.name(call.path), ofKind: .client) { span in
       var call = call
       tracer.inject(span.context, into: &call.options.metadata, using: MetadataCarrier())
-      return try await Self.marked(span) { try await next(call) }
+      return try await Self.marked(span, StatusCode.init(of:)) { try await next(call) }
     }
   }
 
@@ -33,18 +33,25 @@ public struct CallTracing<Backend: Tracer>: ClientInterceptor, ServerInterceptor
     var parent = ServiceContext.topLevel
     tracer.extract(context.metadata, into: &parent, using: MetadataCarrier())
     try await tracer.withSpan(Self.name(context.path), context: parent, ofKind: .server) { span in
-      try await Self.marked(span, next)
+      try await Self.marked(span, { StatusCode(of: $0, in: context) }, next)
     }
   }
 
   private static func marked<Result>(
-    _ span: Backend.Span, _ body: () async throws -> Result
+    _ span: Backend.Span, _ status: ((any Error)?) -> StatusCode,
+    _ body: () async throws -> Result
   ) async throws -> Result {
     span.attributes["rpc.system"] = "holdfast"
+    func mark(_ error: (any Error)?) {
+      let status = status(error)
+      if status != .ok { span.setStatus(SpanStatus(code: .error, message: "\(status)")) }
+    }
     do {
-      return try await body()
+      let result = try await body()
+      mark(nil)
+      return result
     } catch {
-      span.setStatus(SpanStatus(code: .error, message: "\(StatusCode(of: error))"))
+      mark(error)
       throw error
     }
   }

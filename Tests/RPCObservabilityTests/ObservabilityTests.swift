@@ -40,6 +40,7 @@ struct ObservabilityTests {
   private static let good = method("Good")
   private static let bad = method("Bad")
   private static let outer = method("Outer")
+  private static let slow = method("Slow")
 
   private static func method(_ name: String) -> Method<EchoRequest, EchoResponse> {
     Method(service: "test.S", name: name, kind: .unary)
@@ -60,6 +61,14 @@ struct ObservabilityTests {
     router.unary(Self.bad) { _, _ in throw RPCError(.notFound, "nothing") }
     router.unary(Self.outer) { _, _ in
       try await channel.unary(Self.good, EchoRequest(), options: CallOptions()).message
+    }
+    router.unary(Self.slow) { _, _ in
+      let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+      defer { continuation.finish() }
+      // Until the task is cancelled.
+      for await _ in stream {}
+      try Task.checkCancellation()
+      return EchoResponse()
     }
     let running = RPCServer(
       router: router.intercepted(by: server), transport: transport, address: place, time: time)
@@ -104,6 +113,33 @@ struct ObservabilityTests {
         #expect(try metrics.expectTimer("rpc.\(side).duration", dimensions).values.count == 1)
       }
     }
+  }
+
+  @Test("a call that its deadline cancels is one whose deadline passed, on the server as well")
+  func deadline() async throws {
+    let lines = LogLines()
+    let metrics = TestMetrics()
+    let tracer = InMemoryTracer()
+    let time = SystemTimeSource()
+    let server: [any ServerInterceptor] = [
+      CallLogging(Logger(label: "test") { _ in lines }, time: time),
+      CallMetrics(time: time, factory: metrics), CallTracing(tracer),
+    ]
+    try await withCalls(server: server, client: []) { channel in
+      // On a busy machine the handler may not even begin within a short time.
+      for milliseconds in [100, 500, 2_500, 12_500] where lines.lines.isEmpty {
+        let options = CallOptions(timeout: .milliseconds(milliseconds))
+        let error = await #expect(throws: RPCError.self) {
+          _ = try await channel.unary(Self.slow, EchoRequest(), options: options)
+        }
+        #expect(error?.code == .deadlineExceeded)
+      }
+    }
+    #expect(Set(lines.lines) == ["notice /test.S/Slow deadlineExceeded"])
+    let dimensions = [("method", "/test.S/Slow"), ("status", "deadlineExceeded")]
+    #expect(
+      try metrics.expectCounter("rpc.server.calls", dimensions).totalValue == lines.lines.count)
+    #expect(tracer.finishedSpans.first?.status?.code == .error)
   }
 
   @Test("a call made inside a call continues its trace")

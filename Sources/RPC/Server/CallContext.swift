@@ -27,6 +27,11 @@ public struct CallContext: Sendable {
   /// When the caller stops waiting; nil: never. The handler's task is cancelled then.
   public var deadline: Instant? { call.deadline }
 
+  /// Whether the call ended at its deadline before its handler had answered: the caller hears no more of it.
+  public var hasMissedDeadline: Bool {
+    call.connection.enter { _, _ in call.ending?.code == .deadlineExceeded }
+  }
+
   /// Sends metadata before the first response; what was said before is replaced. Without effect once a
   /// response has gone.
   ///
