@@ -33,7 +33,7 @@ enum TLSFailure: Equatable {
   case other(String)
 
   /// What `error` means; nil when it isn't one of TLS.
-  init?(_ error: any Error, certificate: NIOSSLCertificate?, isClient: Bool) {
+  init?(_ error: any Error, certificate: NIOSSLCertificate?) {
     switch error {
     case let error as NIOSSLExtraError where error == .failedToValidateHostname:
       self = .otherHost

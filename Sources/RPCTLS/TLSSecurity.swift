@@ -101,9 +101,7 @@ struct TLSSecurity: SocketSecurity {
   }
 
   func explain(_ error: any Error, peer: String, channel: any Channel) -> RPCError? {
-    let isClient =
-      (try? channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)) != nil
-    return TLSFailure(error, certificate: Self.certificate(of: channel), isClient: isClient)?
+    TLSFailure(error, certificate: Self.certificate(of: channel))?
       .error(peer: peer, cause: error)
   }
 
