@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 public import NIOCore
+internal import RPC
 internal import Schema
 
 /// Why JSON and a message don't fit: in words, with the field's path.
@@ -181,15 +182,5 @@ extension ByteBuffer {
   /// Appends a field's number and wire type.
   mutating func writeTag(_ number: UInt32, _ wireType: UInt64) {
     writeVarint(UInt64(number) << 3 | wireType)
-  }
-
-  /// Appends a number in groups of seven bits.
-  mutating func writeVarint(_ value: UInt64) {
-    var rest = value
-    while rest >= 0x80 {
-      writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
-      rest >>= 7
-    }
-    writeInteger(UInt8(rest))
   }
 }

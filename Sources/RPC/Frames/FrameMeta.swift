@@ -1,4 +1,4 @@
-internal import NIOCore
+package import NIOCore
 
 /// A CALL frame's meta: `holdfast.rpc.CallMeta`.
 struct CallOpening: Sendable, Hashable {
@@ -175,7 +175,8 @@ extension ByteBuffer {
     try result.get()
   }
 
-  mutating func writeVarint(_ value: UInt64) {
+  /// Appends a number in groups of seven bits.
+  package mutating func writeVarint(_ value: UInt64) {
     var left = value
     while left >= 0x80 {
       writeInteger(UInt8(truncatingIfNeeded: left) | 0x80)
