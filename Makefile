@@ -102,7 +102,7 @@ protos-check: setup ## Fails when regenerating the schemas' code would change a 
 
 .PHONY: interop
 interop: PACKAGES += python3 python3-venv
-interop: setup ## Runs clients in C and Python against the Swift servers, and the Swift client against the C server
+interop: setup ## Runs clients in C and Python against the Swift servers, and the Swift client against the C server and a Swift node
 	$(SWIFT) build --product holdfast $(SWIFT_FLAGS)
 	Tests/Interop/run.sh
 

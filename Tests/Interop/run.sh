@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# C and Python against Swift and Swift against C, over TCP, from FRAMING.md: builds all sides, runs every
+# C and Python against Swift, Swift against C and against itself, over TCP, from FRAMING.md: builds all sides, runs every
 # check and ends with `N passed, N failed`. Usage: run.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -119,6 +119,7 @@ checks "C client, Swift node" "$client" node "$node"
 for vectors in calls errors; do
   checks "Vectors ($vectors), Swift node" "$client" vectors "$node" Protos/vectors/$vectors.txt
 done
+checks "Swift client, Swift node" "$bin/interop-client" --node "$node"
 checks "C client, Swift directory" "$client" directory "$directory"
 checks "C node, Swift directory" "$client" register "$directory" 127.0.0.1:9
 checks "C client, Swift node that stops" "$client" drain "$node" "$node_pid"

@@ -1,7 +1,7 @@
 import RPC
 import StoreProtocol
 
-/// One thing that a call against the server in C must do.
+/// One thing that a call must do.
 struct Check {
   /// Printed with the result.
   let name: String
