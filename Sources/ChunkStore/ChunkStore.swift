@@ -21,9 +21,9 @@ package protocol ChunkStore: Sendable {
   func takeProblems() async -> [ChunkStoreProblem]
   /// Chunks that are damaged, or in a part of the disk that failed: wanted from other replicas.
   func chunksAtRisk() async -> [ChunkID]
-  /// Chunks that were found damaged, those after an id in order, no more than `limit` of them. Each is whole
-  /// again once it was put again, with the content that it had.
-  func damagedChunks(after id: ChunkID?, limit: Int) async -> [ChunkID]
+  /// Chunks that were found damaged, in order. Each is whole again once it was put again, with the content
+  /// that it had.
+  func damagedChunks() async -> [ChunkID]
   /// Looks after what is stored until the task is cancelled: gives room back, seals, compacts, verifies.
   func run() async
 

@@ -33,6 +33,8 @@ extension DiskSet {
         try await keepElsewhere(kills, of: store, failed: stores, because: error)
       }
       try await endLeftovers(of: id, besides: nil)
+      // It may stand on a disk that isn't used, too, and would come back with it.
+      if let hidden = unusedDisk { throw hidden }
     }
   }
 

@@ -55,7 +55,7 @@ extension DiskSet {
   /// and nobody else mends them.
   func endDamagedCopies() async {
     for disk in disks where !disk.store.isFailing {
-      for id in await disk.store.damagedChunks(after: nil, limit: .max) where isSafe(id) {
+      for id in await disk.store.damagedChunks() where isSafe(id) {
         await turns.within(.chunk(id)) {
           for other in disks
           where other.store !== disk.store && !other.store.isFailing && other.store.holdsSurely(id)

@@ -52,7 +52,7 @@ extension DiskSet {
         problems: problems + roll.problems)
       set.deletions.withLock { $0.add(roll.deletions) }
       await set.settleDeletions()
-      if let cluster = roll.identity?.cluster, !cluster.isEmpty { await set.joinAll(cluster) }
+      if let cluster = roll.identity?.cluster, !cluster.isEmpty { try await set.joinAll(cluster) }
       _ = try await set.statistics()
       await set.writeDisks(roll)
       return set
@@ -136,15 +136,12 @@ extension DiskSet {
     }
   }
 
-  /// Has disks that are new know the cluster. One that can't be written to serves what it has.
-  private func joinAll(_ cluster: String) async {
-    for disk in disks {
-      do {
-        try await disk.store.join(cluster: cluster)
-      } catch {
-        let message = (error as? StoreError)?.message ?? "\(error)"
-        disk.store.report(StorePaths.format, "cannot be written: \(message)")
-      }
+  /// Has disks that are new know the cluster.
+  private func joinAll(_ cluster: String) async throws(StoreError) {
+    do {
+      try await join(cluster: cluster)
+    } catch {
+      throw (error as? StoreError) ?? StoreError(.internal, "\(error)")
     }
   }
 }

@@ -12,6 +12,14 @@ extension DiskSet {
     var at: UInt64
   }
 
+  /// What the disks said.
+  struct Answers: Sendable {
+    /// By place; nil: nothing yet.
+    var last: [Answer?]
+    /// Whether they are asked again and again.
+    var areAsked = false
+  }
+
   /// How long to wait before a disk is asked again.
   private static let pause: UInt64 = 5_000_000_000
   /// A disk that was silent for longer gets no new chunks.
@@ -19,18 +27,16 @@ extension DiskSet {
 
   /// Asks each disk for its room again and again, until the task is cancelled.
   func askForRoom() async {
-    answers.withLock { $0 = Array(repeating: nil, count: disks.count) }
+    answers.withLock { $0.areAsked = true }
     await withTaskGroup(of: Void.self) { group in
       for place in disks.indices { group.addTask { await self.askForRoom(of: place) } }
     }
-    answers.withLock { $0 = nil }
+    answers.withLock { $0.areAsked = false }
   }
 
   private func askForRoom(of place: Int) async {
     while !Task.isCancelled {
-      let answer = Answer(
-        space: try? await disks[place].store.disk.space(), at: clock.nanoseconds)
-      answers.withLock { $0?[place] = answer }
+      note(try? await disks[place].store.disk.space(), of: place)
       let wake = clock.nanoseconds + DiskSet.pause
       guard (try? await clock.sleep(until: wake)) != nil else { return }
     }
@@ -39,15 +45,10 @@ extension DiskSet {
   package func statistics() async throws(StoreError) -> NodeStatistics {
     var sum = NodeStatistics()
     for (place, disk) in disks.enumerated() {
-      guard let space = try await space(of: place) else {
-        room.withLock { $0[place] = 0 }
-        continue
-      }
+      guard let space = try await space(of: place) else { continue }
       let one = disk.store.statistics(of: space)
-      let isUsable = !disk.store.isFailing || disks.count == 1
-      room.withLock { $0[place] = isUsable ? one.freeBytes : 0 }
       sum.capacityBytes += one.capacityBytes
-      sum.freeBytes += isUsable ? one.freeBytes : 0
+      sum.freeBytes += disk.store.isFailing && disks.count > 1 ? 0 : one.freeBytes
       sum.usedBytes += one.usedBytes
       sum.chunks += one.chunks
     }
@@ -56,15 +57,27 @@ extension DiskSet {
 
   /// A disk's room; nil where it can't be told, and other disks go on.
   private func space(of place: Int) async throws(StoreError) -> DiskSpace? {
-    if let answers = answers.withLock({ $0 }), let answer = answers[place] {
-      let now = clock.nanoseconds
-      return now <= answer.at + DiskSet.longestSilence ? answer.space : nil
+    let (answer, isAsked) = answers.withLock { ($0.last[place], $0.areAsked) }
+    if isAsked, let answer {
+      if clock.nanoseconds <= answer.at + DiskSet.longestSilence { return answer.space }
+      room.withLock { $0[place] = 0 }
+      return nil
     }
     do {
-      return try await disks[place].store.disk.space()
+      let space = try await disks[place].store.disk.space()
+      note(space, of: place)
+      return space
     } catch {
+      note(nil, of: place)
       if disks.count > 1 { return nil }
       throw error
     }
+  }
+
+  /// A disk said how much room it has, or failed to.
+  private func note(_ space: DiskSpace?, of place: Int) {
+    answers.withLock { $0.last[place] = Answer(space: space, at: clock.nanoseconds) }
+    let free = space.map { disks[place].store.statistics(of: $0).freeBytes } ?? 0
+    room.withLock { $0[place] = free }
   }
 }

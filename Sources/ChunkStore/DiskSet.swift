@@ -50,8 +50,8 @@ package final class DiskSet: ChunkStore {
   private let problems: Mutex<[ChunkStoreProblem]>
   /// Bytes that may still be stored on each disk, as far as known.
   let room: Mutex<[UInt64]>
-  /// What each disk said last of its room, while somebody asks again and again.
-  let answers = Mutex<[Answer?]?>(nil)
+  /// What each disk said last of its room.
+  let answers: Mutex<Answers>
   let turns = Turns<Turn>()
   /// What disks can't say themselves of their chunks' deletions.
   let deletions = Mutex(DeletionsElsewhere())
@@ -66,6 +66,7 @@ package final class DiskSet: ChunkStore {
     self.clock = clock
     self.problems = Mutex(problems)
     room = Mutex(Array(repeating: 0, count: disks.count))
+    answers = Mutex(Answers(last: Array(repeating: nil, count: disks.count)))
   }
 
   package var cluster: String {
@@ -73,7 +74,19 @@ package final class DiskSet: ChunkStore {
   }
 
   package func join(cluster: String) async throws {
-    for disk in disks { try await disk.store.join(cluster: cluster) }
+    var failure: (any Error)?
+    for disk in disks {
+      do {
+        try await disk.store.join(cluster: cluster)
+      } catch let error as StoreError
+        where error.code == .internal || error.code == .resourceExhausted
+      {
+        // One that can't be written to serves what it has.
+        failure = error
+        disk.store.report(StorePaths.format, "cannot be written: \(error.message)")
+      }
+    }
+    if let failure, self.cluster.isEmpty { throw failure }
   }
 
   package func beginPut(_ chunk: NewChunk) async throws -> any ChunkPut {
@@ -146,14 +159,13 @@ package final class DiskSet: ChunkStore {
     return ids.sorted()
   }
 
-  package func damagedChunks(after id: ChunkID?, limit: Int) async -> [ChunkID] {
+  package func damagedChunks() async -> [ChunkID] {
     var ids: Set<ChunkID> = []
     for disk in disks {
       // One that another disk has whole, which will be here tomorrow, needs nobody's help.
-      ids.formUnion(
-        await disk.store.damagedChunks(after: id, limit: .max).filter { !isSafe($0) })
+      ids.formUnion(await disk.store.damagedChunks().filter { !isSafe($0) })
     }
-    return Array(ids.sorted().prefix(limit))
+    return ids.sorted()
   }
 
   /// Whether a disk that doesn't fail has a chunk whole.
@@ -190,19 +202,27 @@ package final class DiskSet: ChunkStore {
   /// What to tell whoever asks for a chunk that isn't known.
   func absence(of id: ChunkID) -> StoreError {
     let isDeleted = isDeleted(id)
-    guard !isDeleted, let hidden = hiddenChunks else { return .noChunk(id, isDeleted: isDeleted) }
+    // What was deleted here may stand on a disk that isn't used.
+    guard let hidden = isDeleted ? unusedDisk : hiddenChunks else {
+      return .noChunk(id, isDeleted: isDeleted)
+    }
     return StoreError(hidden.code, "whether chunk \(id) is here is not known: \(hidden.message)")
   }
 
   /// Why there may be chunks here that nobody knows of; nil: there are none.
   private var hiddenChunks: StoreError? {
-    if let path = unused.first { return StoreError(.internal, "'\(path)' can't be used") }
+    if let unusedDisk { return unusedDisk }
     for disk in disks {
       if let hidden = disk.store.hiddenChunks {
         return StoreError(hidden.code, "\(hidden.message) on '\(disk.path)'")
       }
     }
     return nil
+  }
+
+  /// That a disk can't be used; nil: all can.
+  var unusedDisk: StoreError? {
+    unused.first.map { StoreError(.internal, "'\($0)' can't be used") }
   }
 
   /// Asks the disks that have a chunk, until one has it whole: those that are likely to first.

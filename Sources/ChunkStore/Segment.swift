@@ -69,6 +69,8 @@ struct Segment: Sendable {
   var stuckAt: Int?
   /// Whether its checkpoint may be in the system's memory alone, because another process wrote it.
   var mayBeUnsynced = false
+  /// Whether no sync of it failed since the store opened.
+  var isSyncable = true
   /// Whether its file is on its way out.
   var isLeaving = false
   /// Whether it was told that something failed with it.
@@ -88,7 +90,7 @@ struct Segment: Sendable {
 
   /// Whether room inside it may be given back now. Not before it is sealed: a record's header says which
   /// other one it replaced, and until a checkpoint says so too, that must not go.
-  var mayBePunched: Bool { phase == .sealed && pins == 0 && !isLeaving }
+  var mayBePunched: Bool { phase == .sealed && pins == 0 && !isLeaving && isSyncable }
 
   /// About how many bytes a chunk's record takes.
   static func recordBytes(length: UInt32) -> Int {

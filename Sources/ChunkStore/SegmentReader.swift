@@ -94,6 +94,26 @@ extension DiskFile {
       return try await read(at: offset, length: length)
     }
   }
+
+  /// Reads, and where the disk fails, block by block up to the first one that can't be read: more was asked for
+  /// than may be needed.
+  fileprivate func readWhatCanBe(
+    at offset: Int, length: Int
+  ) async throws(StoreError) -> DiskRead {
+    do throws(StoreError) {
+      return try await read(at: offset, length: length)
+    } catch {
+      var position = DiskBuffer.roundUp(offset + 1)
+      var whole = try await read(at: offset, length: min(position - offset, length))
+      while position < offset + length {
+        let next = min(position + DiskBuffer.alignment, offset + length)
+        guard let block = try? await read(at: position, length: next - position) else { break }
+        whole.bytes.writeImmutableBuffer(block.bytes)
+        position = next
+      }
+      return whole
+    }
+  }
 }
 
 extension SegmentStore {
@@ -143,7 +163,7 @@ extension SegmentStore {
     let isWhole = !headOnly && Int(entry.length) <= Segment.maxGatheredBytes
     let head: DiskRead
     do throws(StoreError) {
-      head = try await file.readTwice(
+      head = try await file.readWhatCanBe(
         at: entry.place.offset,
         length: isWhole
           ? SegmentStore.maxSmallHeaderBytes + Int(entry.length) : RecordHeader.maxBytes)

@@ -24,10 +24,10 @@ struct SegmentScanner: Sendable {
   private var end: Int
   /// How often something could not be read.
   private var failedReads = 0
-  /// Bytes that are passed over where the next one can't be read, either.
+  /// Bytes that are passed over where the next block can't be read, either.
   private var stride = DiskBuffer.alignment
-  /// Up to where nothing is tried: what stands before is taken for zeros.
-  private var passedOver = 0
+  /// What isn't tried, and taken for zeros.
+  private var passedOver = 0..<0
   /// What the disk said when a part of the segment could not be read; nil: all could.
   private(set) var failure: StoreError?
   /// What was read last, and where it begins.
@@ -127,11 +127,12 @@ struct SegmentScanner: Sendable {
 
   private mutating func load(at start: Int, atLeast count: Int) async {
     let length = max(min(SegmentScanner.windowBytes, RecordPlace.roundUp(end) - start), count)
-    if start < passedOver {
+    if (start..<start + length).overlaps(passedOver) {
       window = await readBlocks(at: start, length: length)
     } else {
       do throws(StoreError) {
         window = try await file.read(at: start, length: length).bytes
+        stride = DiskBuffer.alignment
       } catch {
         window = await readBlocks(at: start, length: length)
       }
@@ -148,8 +149,8 @@ struct SegmentScanner: Sendable {
     var bytes = ByteBuffer()
     var position = start
     while position < start + length {
-      if position < passedOver {
-        let next = min(passedOver, start + length)
+      if passedOver.contains(position) {
+        let next = min(passedOver.upperBound, start + length)
         bytes.writeRepeatingByte(0, count: next - position)
         position = next
         continue
@@ -168,7 +169,8 @@ struct SegmentScanner: Sendable {
           end = position
           break
         }
-        passedOver = DiskBuffer.roundUp(position + 1) - DiskBuffer.alignment + stride
+        let block = DiskBuffer.roundUp(position + 1) - DiskBuffer.alignment
+        passedOver = block..<block + stride
         stride *= 2
       }
     }

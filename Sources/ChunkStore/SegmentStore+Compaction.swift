@@ -31,12 +31,10 @@ extension SegmentStore {
     await turns.take(.upkeep)
     defer { turns.end(.upkeep) }
     let now = clock.wallSeconds
+    let isDue = shell.withLock { $0.tick(now: now) }
     let needsRoom = isUrgent || shell.withLock(\.state.needsRoom)
     let free = needsRoom ? Int(clamping: (try? await disk.space())?.freeBytes ?? 0) : .max
-    let (chore, isDue) = shell.withLock { shell in
-      let isDue = shell.tick(now: now)
-      return (shell.state.nextChore(isUrgent: isUrgent, free: free), isDue)
-    }
+    let chore = shell.withLock { $0.state.nextChore(isUrgent: isUrgent, free: free) }
     if isDue { await keepReserve() }
     switch chore {
     case nil: return false

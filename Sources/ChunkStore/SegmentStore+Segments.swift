@@ -92,6 +92,8 @@ extension SegmentStore {
     } catch {
       // What is wrong with a segment's file says nothing about a chunk.
       guard error.code == .resourceExhausted else {
+        // Nor does a lack of descriptors or memory say anything about the disk.
+        guard error.code != .unavailable else { throw error }
         shell.withLock { $0.failures.note(at: clock.nanoseconds) }
         throw StoreError(.internal, error.message)
       }
@@ -336,7 +338,13 @@ extension SegmentStore {
     do throws(StoreError) {
       let file = try await disk.openForWriting(StorePaths.segment(number))
       if mayBeUnsynced {
-        try await file.writeAndSync([])
+        do throws(StoreError) {
+          try await file.writeAndSync([])
+        } catch {
+          // No later sync would write it: this one is compacted instead.
+          shell.withLock { $0.state.segments[number]?.isSyncable = false }
+          throw error
+        }
         shell.withLock { $0.state.segments[number]?.mayBeUnsynced = false }
       }
       for range in dead { try await file.punch(range) }

@@ -255,9 +255,8 @@ package final class SegmentStore: ChunkStore {
     return ids.sorted()
   }
 
-  package func damagedChunks(after id: ChunkID?, limit: Int) async -> [ChunkID] {
-    let damaged = shell.withLock(\.state.damaged)
-    return Array(damaged.filter { other in id.map { $0 < other } ?? true }.sorted().prefix(limit))
+  package func damagedChunks() async -> [ChunkID] {
+    shell.withLock(\.state.damaged).sorted()
   }
 
   package func close() async {

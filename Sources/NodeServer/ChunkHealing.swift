@@ -14,8 +14,6 @@ struct ChunkHealing: Sendable {
   let time: any TimeSource
   let logger: Logger
 
-  /// Damaged chunks that are asked for at a time.
-  private static let chunksAtOnce = 1_000
   /// The longest pause after rounds in which nothing could be healed.
   private static let longestPause: Duration = .seconds(600)
   /// How long the Directory may take to say who has a chunk.
@@ -38,21 +36,16 @@ struct ChunkHealing: Sendable {
   func heal() async -> (healed: Int, left: Int) {
     var (healed, left) = (0, 0)
     var firstFailure: String?
-    var after: ChunkID?
-    repeat {
-      let damaged = await store.damagedChunks(after: after, limit: ChunkHealing.chunksAtOnce)
-      for id in damaged where !Task.isCancelled {
-        do {
-          let source = try await heal(id)
-          logger.notice("chunk \(id) was damaged here and is whole again, from node \(source)")
-          healed += 1
-        } catch {
-          firstFailure = firstFailure ?? "chunk \(id): \(ChunkHealing.message(error))"
-          left += 1
-        }
+    for id in await store.damagedChunks() where !Task.isCancelled {
+      do {
+        let source = try await heal(id)
+        logger.notice("chunk \(id) was damaged here and is whole again, from node \(source)")
+        healed += 1
+      } catch {
+        firstFailure = firstFailure ?? "chunk \(id): \(ChunkHealing.message(error))"
+        left += 1
       }
-      after = damaged.last
-    } while after != nil && !Task.isCancelled
+    }
     if let firstFailure, !Task.isCancelled {
       logger.error("\(left) damaged chunks could not be healed; the first: \(firstFailure)")
     }

@@ -55,7 +55,9 @@ final class IdleWatch: Sendable {
       state.since = nil
       guard let pressure else { return }
       let earned = Duration.seconds(bytes) / pressure.bytesPerSecond
-      state.credit = min(state.credit - since.duration(to: now) + earned, pressure.patience)
+      // Time that kept nobody waiting is no debt.
+      let left = pressure.isOn() ? state.credit - since.duration(to: now) : pressure.patience
+      state.credit = min(left + earned, pressure.patience)
     }
   }
 

@@ -86,7 +86,7 @@ extension StoreClient {
             metadata: [
               "node": "\(member.node)", "chunk": "\(part.chunk.id)", "reason": "\(failure.message)",
             ])
-          if case .unreachable = failure.kind { noteFailure(of: member.node) }
+          if case .unreachable = failure.kind, !failure.isAnswer { noteFailure(of: member.node) }
           action = search.failed(failure.kind, now: time.now, random: random.next())
         }
       case .refresh(let moment):
@@ -137,7 +137,9 @@ extension StoreClient {
       case .notFound: throw ReplicaFailure(kind: .missing, message: error.message)
       default:
         let reason = "\(member.address): \(error.message)"
-        throw ReplicaFailure(kind: .unreachable(reason), message: reason)
+        // A node that can't read one of its disks has others.
+        throw ReplicaFailure(
+          kind: .unreachable(reason), message: reason, isAnswer: error.code == .internal)
       }
     }
   }
@@ -147,6 +149,8 @@ extension StoreClient {
 private struct ReplicaFailure: Error {
   var kind: ReplicaSearch.Failure
   var message: String
+  /// Whether it says something of the chunk, not of its node.
+  var isAnswer = false
 }
 
 /// Bytes that are gathered up to a limit.

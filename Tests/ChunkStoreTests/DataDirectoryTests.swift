@@ -31,7 +31,14 @@ struct DataDirectoryTests {
     await store.close()
     await (try openStore(disk)).close()
     let text = try #require(disk.contents(of: "format"))
-    disk.corrupt("format") { $0[20] ^= 1 }
+    for place in text.indices {
+      disk.corrupt("format") { bytes in
+        bytes = text
+        bytes[place] ^= 1
+      }
+      #expect(await code { _ = try await openStore(disk) } == .dataLoss, "at \(place)")
+    }
+    disk.corrupt("format") { $0 = [] }
     #expect(await code { _ = try await openStore(disk) } == .dataLoss)
     disk.corrupt("format") { $0 = Array("holdfast chunks 3\nnew\n".utf8) }
     #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)

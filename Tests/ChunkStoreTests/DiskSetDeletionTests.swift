@@ -187,4 +187,34 @@ struct DiskSetDeletionTests {
     #expect(try await third.load(upload: upload) == pattern(3_000, seed: upload))
     #expect(try await DeletionList.read(on: disks[1])?.entries.isEmpty == true)
   }
+
+  @Test("a deletion while a disk isn't used says that it is not known to be one, and is made again")
+  func unusedDisk() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let first = try await openSet(disks)
+    for upload in 1...12 as ClosedRange<UInt64> {
+      try await first.store(pattern(3_000, seed: upload), upload: upload)
+    }
+    first.disks[1].store.countAsFailing()
+    _ = try await first.statistics()
+    await first.drain()
+    let moved = (1...12 as ClosedRange<UInt64>).filter { first.places(of: $0) == [0, 1] }
+    #expect(!moved.isEmpty)
+    await first.close()
+    disks[1].injectFaults { _ in StoreError(.internal, "input/output error") }
+    let half = try await openSet(disks)
+    for upload in moved {
+      for _ in 1...2 {
+        #expect(await code { try await half.delete(.test(upload)) } == .internal)
+        #expect(await code { _ = try await half.load(upload: upload) } == .internal)
+      }
+    }
+    await half.close()
+    disks[1].injectFaults(nil)
+    let whole = try await openSet(disks)
+    for upload in moved {
+      try await whole.delete(.test(upload))
+      #expect(await code { _ = try await whole.load(upload: upload) } == .deleted)
+    }
+  }
 }

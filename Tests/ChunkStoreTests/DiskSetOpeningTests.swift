@@ -85,6 +85,9 @@ struct DiskSetOpeningTests {
     let half = try await openSet(young)
     #expect(half.cluster == "c")
     #expect(await half.takeProblems().map(\.path).contains { $0.hasSuffix("disk1/format") })
+    // So does the Directory say, each time the node registers.
+    try await half.join(cluster: "c")
+    #expect(await code { try await half.join(cluster: "d") } == .preconditionFailed)
   }
 
   @Test("a new disk is added on purpose, and belongs to the same node and cluster")

@@ -106,7 +106,7 @@ struct DiskSetTests {
     for upload in 1...20 as ClosedRange<UInt64> {
       #expect(try await set.load(upload: upload) == pattern(9_000, seed: upload))
     }
-    #expect(await set.damagedChunks(after: nil, limit: 100).isEmpty)
+    #expect(await set.damagedChunks().isEmpty)
     disks[0].injectFaults { _ in StoreError(.internal, "the disk is gone") }
     for upload in 1...20 as ClosedRange<UInt64> {
       #expect(try await set.load(upload: upload) == pattern(9_000, seed: upload))
@@ -145,7 +145,7 @@ struct DiskSetTests {
     let both = try await set.statistics().capacityBytes
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await set.run() }
-      while set.answers.withLock({ $0?.contains { $0 == nil } ?? true }) { await Task.yield() }
+      while set.answers.withLock({ !$0.areAsked }) { await Task.yield() }
       let (gate, opening) = AsyncStream.makeStream(of: Void.self)
       let (asked, asking) = AsyncStream.makeStream(of: Void.self)
       disks[0].injectDelays { call in

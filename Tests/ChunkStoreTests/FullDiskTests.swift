@@ -138,7 +138,8 @@ struct FullDiskTests {
     arguments: [1 << 20, 200_000])
   func noRoomToEmpty(length: Int) async throws {
     let disk = MemoryDisk(capacityBytes: 64 << 20)
-    let store = try await openStore(disk, maxReserveBytes: 256 << 10)
+    let clock = HandClock()
+    let store = try await openStore(disk, maxReserveBytes: 256 << 10, clock: clock)
     // Each record fits into the reserve, or none does; all together don't.
     for upload in 1...3 as ClosedRange<UInt64> {
       try await store.store(pattern(length, seed: upload), upload: upload)
@@ -153,6 +154,13 @@ struct FullDiskTests {
     var rounds = 0
     while rounds < 100, await store.upkeep() { rounds += 1 }
     #expect(rounds < 100)
+    // Nor when it looks again at what failed.
+    for _ in 1...3 {
+      clock.pass(seconds: 61)
+      while rounds < 100, await store.upkeep() { rounds += 1 }
+      #expect(rounds < 100)
+      #expect(store.shell.withLock { $0.state.hasReserve }, "the reserve is used up")
+    }
     for upload in 1...3 as ClosedRange<UInt64> {
       #expect(try await store.load(upload: upload) == pattern(length, seed: upload))
     }
