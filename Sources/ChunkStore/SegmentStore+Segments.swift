@@ -64,7 +64,12 @@ extension SegmentStore {
       for continuation in waiting { continuation.resume() }
       upkeepBell.continuation.yield()
     }
-    let isTight = try await isTight(for: use, bytes: bytes)
+    let isTight: Bool
+    do throws(StoreError) {
+      isTight = try await self.isTight(for: use, bytes: bytes)
+    } catch {
+      throw noteFailure(error)
+    }
     if case .grow(let number, let size) = room, !isTight,
       try await grow(number, to: size, bytes: bytes, records: records)
     {
@@ -90,13 +95,7 @@ extension SegmentStore {
         number, capacity: max(limits.segmentBytes, least),
         reserved: max(limits.firstReserveBytes, least), isReserve: false)
     } catch {
-      // What is wrong with a segment's file says nothing about a chunk.
-      guard error.code == .resourceExhausted else {
-        // Nor does a lack of descriptors or memory say anything about the disk.
-        guard error.code != .unavailable else { throw error }
-        shell.withLock { $0.failures.note(at: clock.nanoseconds) }
-        throw StoreError(.internal, error.message)
-      }
+      guard error.code == .resourceExhausted else { throw noteFailure(error) }
       guard use != .put else { throw error }
       if shell.withLock(\.state.hasReserve) {
         // One that doesn't fit would only use the reserve up.
@@ -108,6 +107,18 @@ extension SegmentStore {
       try await makeSegment(
         number, capacity: max(limits.reserveBytes, least), reserved: least, isReserve: true)
     }
+  }
+
+  /// Notes that the disk failed, but for a lack of descriptors or memory, which says nothing about it.
+  ///
+  /// - Returns: what to tell: what is wrong with a segment's file says nothing about a chunk.
+  private func noteFailure(_ error: StoreError) -> StoreError {
+    guard error.code != .unavailable else { return error }
+    shell.withLock { shell in
+      shell.failures.note(at: clock.nanoseconds)
+      shell.report(StorePaths.segments, "a new segment can't be made: \(error.message)")
+    }
+    return StoreError(.internal, error.message)
   }
 
   /// Whether there is no room for this use, though there may be some: small chunks give theirs back only when

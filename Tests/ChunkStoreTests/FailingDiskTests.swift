@@ -23,6 +23,30 @@ struct FailingDiskTests {
     #expect(store.isFailing)
   }
 
+  @Test("one that is gone is, and that is told", arguments: [MemoryDisk.Call.Kind.space, .create])
+  func gone(kind: MemoryDisk.Call.Kind) async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk, clock: HandClock())
+    disk.injectFaults { $0.kind == kind ? StoreError(.notFound, "no such directory") : nil }
+    for upload in 1...3 as ClosedRange<UInt64> {
+      #expect(!store.isFailing)
+      #expect(await code { try await store.store([1], upload: upload) } == .internal)
+    }
+    #expect(store.isFailing)
+    #expect(await store.takeProblems().contains { $0.message.contains("no such directory") })
+  }
+
+  @Test("a lack of descriptors makes no disk a failing one")
+  func descriptors() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk, clock: HandClock())
+    disk.injectFaults { $0.kind == .create ? StoreError(.unavailable, "too many open files") : nil }
+    for upload in 1...5 as ClosedRange<UInt64> {
+      #expect(await code { try await store.store([1], upload: upload) } == .unavailable)
+    }
+    #expect(!store.isFailing)
+  }
+
   @Test("one that fails a write now and then is not, however long it runs")
   func seldom() async throws {
     let disk = MemoryDisk()
