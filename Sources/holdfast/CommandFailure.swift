@@ -61,7 +61,9 @@ struct CommandFailure: Error, Sendable, Equatable {
     case let error as StoreError:
       self.init(ExitStatus(error.code), error.message)
     case let error as RPCError:
-      self.init(ExitStatus(error.code), error.message)
+      let message =
+        error.message.isEmpty ? "the other side says '\(error.code)' and no more" : error.message
+      self.init(ExitStatus(error.code), message)
     case is CancellationError:
       self.init(.tryAgain, "interrupted")
     default:

@@ -33,7 +33,7 @@ struct DirectoryRole: ServerRole {
     router.addStandardServices(files: [.holdfastV1Directory], monitor: monitor)
     server = RPCServer(
       router: router.intercepted(by: Self.interceptors(logger, time)), transport: transport,
-      address: listen, time: time, monitor: monitor)
+      address: listen, time: time, configuration: .withinFileLimit(), monitor: monitor)
   }
 
   var listeningAddress: Address {

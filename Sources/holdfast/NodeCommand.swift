@@ -57,9 +57,10 @@ struct NodeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let logger = server.logger("node")
-    let configuration = NodeConfiguration(
+    var configuration = NodeConfiguration(
       listen: Address(listen), advertise: advertise.map { Address($0) },
       directory: directoryAddress(directory), zone: zone)
+    configuration.connection = .withinFileLimit()
     let role = try await NodeRole(
       data: data, configuration: configuration, transport: try server.tls.transport(.peer),
       logger: logger)

@@ -48,7 +48,6 @@ struct ServerOptions: ParsableArguments {
   ///
   /// - Throws: what keeps the server from running.
   func run(_ service: any ServiceLifecycle.Service, logger: Logger) async throws {
-    raiseFileLimit()
     var quiet = logger
     quiet.logLevel = .error
     let group = ServiceGroup(
@@ -62,18 +61,42 @@ struct ServerOptions: ParsableArguments {
   }
 }
 
-/// Lets the server have as many files and connections as the system allows it: the usual 1,024 are soon used up.
-private func raiseFileLimit() {
+extension ConnectionConfiguration {
+  /// What a server's connections take where the system limits the process: what others connect must leave files
+  /// for its own work, and room for newcomers is only made at the server's own limit.
+  static func withinFileLimit() -> ConnectionConfiguration {
+    var configuration = ConnectionConfiguration()
+    if let files = raiseFileLimit() {
+      configuration.maxConnections = min(
+        configuration.maxConnections, mostConnections(files: files))
+    }
+    return configuration
+  }
+
+  /// How many connections a process may have that may have so many open files.
+  static func mostConnections(files: Int) -> Int {
+    max(files - min(512, files / 2), 1)
+  }
+}
+
+/// Lets the process have as many files and connections as the system allows it: the usual 1,024 are soon used up.
+///
+/// - Returns: how many; nil where that isn't known.
+private func raiseFileLimit() -> Int? {
   #if canImport(Glibc)
     let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
   #else
     let files = RLIMIT_NOFILE
   #endif
   var limit = rlimit()
-  guard getrlimit(files, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-  limit.rlim_cur = limit.rlim_max
-  // Without it the server serves fewer: no reason not to start.
-  _ = setrlimit(files, &limit)
+  guard getrlimit(files, &limit) == 0 else { return nil }
+  if limit.rlim_cur < limit.rlim_max {
+    var raised = limit
+    raised.rlim_cur = limit.rlim_max
+    // Without it the server serves fewer: no reason not to start.
+    if setrlimit(files, &raised) == 0 { limit = raised }
+  }
+  return Int(clamping: limit.rlim_cur)
 }
 
 private func parseLogLevel(_ text: String) throws -> Logger.Level {

@@ -11,6 +11,16 @@ import Testing
     Instant(nanoseconds: count * 1_000_000)
   }
 
+  @Test("connections leave a process files for its own work")
+  func mostConnections() {
+    for files in [0, 1, 2, 64, 256, 1_024, 20_000, .max] {
+      let connections = ConnectionConfiguration.mostConnections(files: files)
+      #expect(connections >= 1)
+      if files > 1 { #expect(files - connections >= min(files / 2, 512)) }
+    }
+    #expect(ConnectionConfiguration.mostConnections(files: 20_000) == 19_488)
+  }
+
   @Test("a short transfer draws nothing, a long one bar, rate and time left")
   func progress() {
     var meter = ProgressMeter(label: "a", now: milliseconds(0))
