@@ -25,12 +25,15 @@ struct RetryState: Sendable {
   /// An attempt failed at `now` in a way that another may not; `random` is any 64 random bits.
   ///
   /// The delay lies between half of its bound and its bound, so that many callers spread out and none
-  /// asks again at once.
-  mutating func failed(now: Instant, random: UInt64) -> Decision {
+  /// asks again at once. It is no shorter than the server's `pushback`, if it gave one; where that is negative
+  /// the server wants no other attempt.
+  mutating func failed(now: Instant, random: UInt64, pushback: Duration? = nil) -> Decision {
+    if let pushback, pushback < .zero { return .giveUp }
     let half = delayNanoseconds / 2
     let delay = half + random % (delayNanoseconds - half + 1)
     delayNanoseconds = min(maxDelayNanoseconds, delayNanoseconds * 2)
-    let next = Instant(nanoseconds: now.nanoseconds + delay)
+    let earliest = Instant(nanoseconds: now.nanoseconds + delay)
+    let next = max(earliest, now.advanced(by: pushback ?? .zero))
     return next > deadline ? .giveUp : .retry(at: next)
   }
 }

@@ -34,7 +34,7 @@ extension StoreClient {
           hasContactedDirectory
           ? patience ?? configuration.directoryPatience : configuration.firstContactPatience
         let deadline = began.advanced(by: limit)
-        switch retry.failed(now: time.now, random: random.next()) {
+        switch retry.failed(now: time.now, random: random.next(), pushback: error.pushback) {
         case .retry(let moment) where moment <= deadline:
           try await time.sleep(until: moment)
         case .retry, .giveUp:

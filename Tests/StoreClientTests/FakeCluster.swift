@@ -40,6 +40,8 @@ final class FakeCluster: Sendable {
     var begins: [BeginUploadRequest] = []
     /// Calls that are refused before they have an effect.
     var refusals = 0
+    /// How long they ask to be left alone, in seconds; nil: they don't say.
+    var pushback: Int64?
     /// Commits whose answer is lost after they had their effect.
     var lostCommitAnswers = 0
     /// Bytes of a chunk.

@@ -1,4 +1,5 @@
 import RPC
+import Schema
 import StoreModel
 import StoreProtocol
 import Synchronization
@@ -9,12 +10,16 @@ struct FakeDirectory: DirectoryService {
 
   /// Counts down the calls that are refused.
   private func refuseIfTold() throws {
-    let refuses = cluster.state.withLock { state in
-      guard state.refusals > 0 else { return false }
+    let (refuses, pushback) = cluster.state.withLock { state -> (Bool, Int64?) in
+      guard state.refusals > 0 else { return (false, nil) }
       state.refusals -= 1
-      return true
+      return (true, state.pushback)
     }
-    if refuses { throw RPCError(.unavailable, "not now") }
+    guard refuses else { return }
+    let refusal = RPCError(.unavailable, "not now")
+    guard let pushback else { throw refusal }
+    throw refusal.with(
+      Google_Rpc_RetryInfo(retryDelay: Google_Protobuf_Duration(seconds: pushback)))
   }
 
   func beginUpload(

@@ -135,6 +135,22 @@ import Testing
     }
   }
 
+  @Test("a Directory that wants no other attempt gets none")
+  func pushback() async throws {
+    try await FakeCluster.with { cluster, client in
+      _ = try await client.upload(content(10), to: try name("a"))
+      cluster.state.withLock { state in
+        state.refusals = 20
+        state.pushback = -1
+      }
+      let error = await #expect(throws: StoreError.self) {
+        _ = try await client.stat(try name("a"))
+      }
+      #expect(error?.code == .unavailable)
+      #expect(cluster.state.withLock { $0.refusals } == 19)
+    }
+  }
+
   @Test("a Directory that never answers is given up soon")
   func noDirectory() async throws {
     try await FakeCluster.with { cluster, client in

@@ -10,7 +10,7 @@ extension AttemptPolicy {
 extension RPCError {
   /// How long the server wants to be left alone before the next attempt, by its `google.rpc.RetryInfo`:
   /// negative when it wants none. Nil: it says nothing.
-  var pushback: Duration? {
+  package var pushback: Duration? {
     guard let info = details(of: Google_Rpc_RetryInfo.self).first else { return nil }
     let delay = info.retryDelay
     return .seconds(delay?.seconds ?? 0) + .nanoseconds(Int64(delay?.nanos ?? 0))
