@@ -34,11 +34,10 @@ struct NestedCallsTests {
     }
     router.unary(Self.wait) { _, _ in
       signals.send("waits")
-      await withTaskCancellationHandler {
-        await signals.wait("cancelled")
-      } onCancel: {
-        signals.send("cancelled")
-      }
+      // Each call waits until it is cancelled itself: one before it may have been already.
+      let (never, continuation) = AsyncStream.makeStream(of: Void.self)
+      for await _ in never {}
+      withExtendedLifetime(continuation) { signals.send("cancelled") }
       throw CancellationError()
     }
     let server = RPCServer(router: router, transport: transport, address: place, time: time)
