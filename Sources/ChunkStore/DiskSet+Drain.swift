@@ -60,7 +60,7 @@ extension DiskSet {
           for other in disks
           where other.store !== disk.store && !other.store.isFailing && other.store.holdsSurely(id)
           {
-            guard (try? await other.store.soundRecord(of: id)) != nil else { continue }
+            guard (try? await other.store.soundHeader(of: id)) != nil else { continue }
             return await disk.store.endDamaged(id)
           }
         }

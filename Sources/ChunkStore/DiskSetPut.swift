@@ -36,7 +36,7 @@ struct DiskSetPut: ChunkPut {
   /// Stores the chunk, unless another disk has it already. Called in the chunk's turn.
   private func end(checksum: UInt32) async throws -> ChunkRecord {
     for holder in set.holders(of: chunk.id) where holder.store !== target {
-      guard let known = try await holder.store.soundRecord(of: chunk.id) else { continue }
+      guard let known = try await holder.store.soundHeader(of: chunk.id)?.record else { continue }
       guard known.checksum == checksum, known.chunk.length == chunk.length else {
         throw StoreError.conflict(chunk.id)
       }
@@ -51,18 +51,6 @@ struct DiskSetPut: ChunkPut {
 }
 
 extension SegmentStore {
-  /// A chunk of which every byte was just read and verified; nil when it is damaged.
-  func soundRecord(of id: ChunkID) async throws -> ChunkRecord? {
-    do {
-      let reader = try await openRecord(id)
-      defer { unpin(reader.header.place.segment) }
-      try await reader.verifyAll()
-      return reader.record
-    } catch let error as StoreError where error.code == .dataLoss {
-      return nil
-    }
-  }
-
   /// Whether a chunk is here for certain: nothing is known that may have ended it, or not.
   func holdsSurely(_ id: ChunkID) -> Bool {
     shell.withLock { $0.state.index[id]?.isDoubtful == false }

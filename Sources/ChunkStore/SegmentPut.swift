@@ -214,7 +214,7 @@ extension SegmentStore {
       throw StoreError(.internal, "chunk \(id) was deleted while it came in: store it again")
     }
     if let known {
-      if let stored = try await sound(id) {
+      if let stored = try await soundHeader(of: id) {
         guard stored.blocks == header.blocks,
           stored.record.chunk.length == header.record.chunk.length
         else { throw StoreError.conflict(id) }
@@ -240,24 +240,5 @@ extension SegmentStore {
   /// The file to write a segment's records to.
   func writer(of number: UInt32) -> (any DiskFile)? {
     shell.withLock { $0.state.segments[number]?.writer }
-  }
-
-  /// The header of a chunk that is here and whose every block was just read and verified; nil when it
-  /// is damaged.
-  private func sound(_ id: ChunkID) async throws -> RecordHeader? {
-    do {
-      let reader = try await openRecord(id)
-      do {
-        try await reader.verifyAll()
-        shell.withLock { $0.state.noteSound(id, at: reader.header.place) }
-        await reader.close()
-        return reader.header
-      } catch {
-        await reader.close()
-        throw error
-      }
-    } catch let error as StoreError where error.code == .dataLoss {
-      return nil
-    }
   }
 }

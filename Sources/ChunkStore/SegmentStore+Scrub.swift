@@ -133,12 +133,22 @@ extension SegmentStore {
   /// Reads and verifies a chunk; what is damaged is noted by the reader.
   private func verify(_ id: ChunkID) async throws {
     do {
+      _ = try await soundHeader(of: id)
+    } catch let error as StoreError where [.notFound, .deleted].contains(error.code) {
+      return
+    }
+  }
+
+  /// The header of a chunk of which every block was just read and verified; nil when it is damaged.
+  func soundHeader(of id: ChunkID) async throws -> RecordHeader? {
+    do {
       let reader = try await openRecord(id)
       defer { unpin(reader.header.place.segment) }
       try await reader.verifyAll()
       shell.withLock { $0.state.noteSound(id, at: reader.header.place) }
-    } catch let error as StoreError where [.dataLoss, .notFound, .deleted].contains(error.code) {
-      return
+      return reader.header
+    } catch let error as StoreError where error.code == .dataLoss {
+      return nil
     }
   }
 }

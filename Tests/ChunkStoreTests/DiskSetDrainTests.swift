@@ -56,7 +56,7 @@ struct DiskSetDrainTests {
     let set = try await openSet(disks)
     for upload in twice {
       try Self.spoil(upload, on: disks[0], of: set.disks[0].store)
-      #expect(try await set.disks[0].store.soundRecord(of: .test(upload)) == nil)
+      #expect(try await set.disks[0].store.soundHeader(of: .test(upload)) == nil)
     }
     // Of one the other copy is damaged, too: then each stays.
     let lost = try #require(twice.first)
