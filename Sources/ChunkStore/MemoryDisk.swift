@@ -203,21 +203,22 @@ private struct MemoryDiskFile: DiskFile {
   func beginWrite(
     _ buffer: DiskBuffer, _ range: Range<Int>, at offset: Int
   ) -> any DiskOperation {
-    let bytes = Array(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]))
+    let write = DiskWrite(buffer, range, at: offset)
+    let bytes = write.bytes
     do throws(StoreError) {
       try disk.performNow(.write, path, offset..<offset + bytes.count) { state throws(StoreError) in
         try checkAlive(state)
         try state.write(bytes, at: offset, of: node, path: path)
       }
-      return MemoryDiskOperation(error: nil)
+      return MemoryDiskOperation(file: self, write: write, written: bytes, error: nil)
     } catch {
-      return MemoryDiskOperation(error: error)
+      return MemoryDiskOperation(file: self, write: write, written: bytes, error: error)
     }
   }
 
   func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError) {
     for write in writes {
-      let bytes = Array(UnsafeRawBufferPointer(rebasing: write.buffer.bytes[write.range]))
+      let bytes = write.bytes
       try await perform(.write, write.offset..<write.offset + bytes.count) {
         state throws(StoreError) in
         try state.write(bytes, at: write.offset, of: node, path: path)
@@ -272,19 +273,36 @@ private struct MemoryDiskFile: DiskFile {
     }
   }
 
-  private func checkAlive(_ state: MemoryDiskState) throws(StoreError) {
+  fileprivate func checkAlive(_ state: MemoryDiskState) throws(StoreError) {
     guard life == state.life else {
       throw StoreError(.internal, "'\(path)' was opened before the machine went down")
     }
   }
 }
 
-/// A write of a `MemoryDisk`: it was done when it began.
+/// A write of a `MemoryDisk`: it was done when it began. A real disk may look at the memory until the write
+/// ends, so what was changed in it meanwhile is on this one, too.
 private struct MemoryDiskOperation: DiskOperation {
+  let file: MemoryDiskFile
+  let write: DiskWrite
+  let written: [UInt8]
   let error: StoreError?
 
   func finish() async throws(StoreError) {
     if let error { throw error }
+    let bytes = write.bytes
+    guard bytes != written else { return }
+    try file.disk.state.withLock { state throws(StoreError) in
+      try file.checkAlive(state)
+      try state.write(bytes, at: write.offset, of: file.node, path: file.path)
+    }
+  }
+}
+
+extension DiskWrite {
+  /// What the memory holds now.
+  fileprivate var bytes: [UInt8] {
+    Array(UnsafeRawBufferPointer(rebasing: buffer.bytes[range]))
   }
 }
 

@@ -6,12 +6,14 @@ import Synchronization
 /// A chunk on its way into a `SegmentStore`.
 ///
 /// A small chunk is gathered in memory and goes to the disk together with others. A large one goes to an
-/// extent of its own, past the page cache, as it comes in: while one half of the buffer is written, the
-/// other is filled; its header is written last. Either way a byte is copied once, into aligned memory,
+/// extent of its own, past the page cache, as it comes in: while some parts of the buffer are written, the
+/// next is filled; its header is written last. Either way a byte is copied once, into aligned memory,
 /// and summed while it is in the cache.
 actor SegmentPut: ChunkPut {
   /// The memory in which a large chunk's bytes are gathered.
   static let bufferBytes = 1 << 20
+  /// In how many parts it is written: the disk has the next write before it ends the last one.
+  private static let parts = 2
 
   private let store: SegmentStore
   private let chunk: NewChunk
@@ -23,12 +25,12 @@ actor SegmentPut: ChunkPut {
   private var buffer: DiskBuffer?
   /// Where in `buffer` the next byte goes.
   private var end = 0
-  /// Where in `buffer` the half that is filled begins.
+  /// Where in `buffer` the part that is filled begins.
   private var start = 0
   /// Bytes of the payload whose writing has begun.
   private var written = 0
-  /// The writing of the other half.
-  private var pending: (any DiskOperation)?
+  /// The writing of other parts, in the order of their places in the chunk.
+  private var pending: [any DiskOperation] = []
   /// Where a large chunk's record stands.
   private var extent: RecordPlace?
   private var file: (any DiskFile)?
@@ -58,14 +60,14 @@ actor SegmentPut: ChunkPut {
     let buffer = try await takeBuffer()
     var rest = bytes
     while rest.readableBytes > 0 {
-      let room = start + half - end
+      let room = start + partBytes - end
       guard let part = rest.readSlice(length: min(room, rest.readableBytes)) else { break }
       part.withUnsafeReadableBytes { source in
         let target = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[end...])
         checksums.update(source, copyingTo: target)
       }
       end += part.readableBytes
-      if !isSmall, end == start + half { try await writeHalf(buffer) }
+      if !isSmall, end == start + partBytes { try await writePart(buffer) }
     }
   }
 
@@ -98,8 +100,8 @@ actor SegmentPut: ChunkPut {
     let buffer = try await takeBuffer()
     var body = Commit.Body.gathered(buffer)
     if !isSmall {
-      if end > start { try await writeHalf(buffer) }
-      try await waitForWrite()
+      if end > start { try await writePart(buffer) }
+      try await waitForWrites()
       header.place = try await takeExtent()
       body = .placed(buffer)
     }
@@ -110,8 +112,8 @@ actor SegmentPut: ChunkPut {
 
   func cancel() async {
     isOver = true
-    // How the write went no longer matters, but its memory is in use until it ends.
-    try? await waitForWrite()
+    // How the writes went no longer matters, but their memory is in use until they end.
+    try? await waitForWrites()
     if let buffer {
       self.buffer = nil
       store.staging.give(buffer, bufferSize)
@@ -124,32 +126,42 @@ actor SegmentPut: ChunkPut {
   }
 
   /// Bytes of the part of the buffer that is filled before it is written.
-  private var half: Int {
-    isSmall || bufferSize < SegmentPut.bufferBytes ? bufferSize : bufferSize / 2
+  private var partBytes: Int {
+    isSmall || bufferSize < SegmentPut.bufferBytes ? bufferSize : bufferSize / SegmentPut.parts
   }
 
-  /// Begins to write the half that was filled, and goes to the other one.
-  private func writeHalf(_ buffer: DiskBuffer) async throws {
+  /// Begins to write the part that was filled, and goes to the next one as soon as that is free.
+  private func writePart(_ buffer: DiskBuffer) async throws {
     let extent = try await takeExtent()
     guard let file else { throw StoreError(.internal, "chunk \(chunk.id) lost its segment") }
-    try await waitForWrite()
     let padded = start + DiskBuffer.roundUp(end - start)
     buffer.zero(end..<padded)
     let headerBytes = RecordHeader.bytes(for: chunk, isAligned: true)
-    pending = file.beginWrite(
-      buffer, start..<padded, at: extent.offset + headerBytes + written)
+    pending.append(
+      file.beginWrite(buffer, start..<padded, at: extent.offset + headerBytes + written))
     written += end - start
-    start = start == 0 && half < bufferSize ? half : 0
+    start = (start + partBytes) % bufferSize
     end = start
-    if half == bufferSize { try await waitForWrite() }
+    if pending.count == bufferSize / partBytes { try await waitForWrite() }
   }
 
-  /// Waits for the write that is under way.
+  /// Waits for all writes that are under way, whatever becomes of one of them.
+  private func waitForWrites() async throws(StoreError) {
+    var failure: StoreError?
+    while !pending.isEmpty {
+      do throws(StoreError) {
+        try await waitForWrite()
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Waits for the first of the writes that are under way.
   private func waitForWrite() async throws(StoreError) {
-    guard let operation = pending else { return }
-    pending = nil
     do throws(StoreError) {
-      try await operation.finish()
+      try await pending.removeFirst().finish()
     } catch {
       if let extent { store.fail(extent.segment, error) }
       throw error
