@@ -36,11 +36,12 @@ struct DiskSetPut: ChunkPut {
   /// Stores the chunk, unless another disk has it already. Called in the chunk's turn.
   private func end(checksum: UInt32) async throws -> ChunkRecord {
     for holder in set.holders(of: chunk.id) where holder.store !== target {
-      guard let known = try await holder.store.soundHeader(of: chunk.id)?.record else { continue }
+      let found = try await holder.store.verifiedHeader(of: chunk.id)
+      guard let known = found.header?.record else { continue }
       guard known.checksum == checksum, known.chunk.length == chunk.length else {
         throw StoreError.conflict(chunk.id)
       }
-      if !holder.store.isFailing, holder.store.holdsSurely(chunk.id) {
+      if found.isSound, !holder.store.isFailing, holder.store.holdsSurely(chunk.id) {
         await put.cancel()
         return known
       }

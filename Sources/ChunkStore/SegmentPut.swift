@@ -226,12 +226,13 @@ extension SegmentStore {
       throw StoreError(.internal, "chunk \(id) was deleted while it came in: store it again")
     }
     if let known {
-      if let stored = try await soundHeader(of: id) {
-        guard stored.blocks == header.blocks,
-          stored.record.chunk.length == header.record.chunk.length
-        else { throw StoreError.conflict(id) }
-        if !known.isDoubtful { return stored.record }
-      }
+      // Also where it is damaged: what it was is known as long as its header is whole.
+      let found = try await verifiedHeader(of: id)
+      let isSame =
+        found.header.map { $0.blocks == header.blocks }
+        ?? (known.length == header.record.chunk.length)
+      guard isSame else { throw StoreError.conflict(id) }
+      if found.isSound, let stored = found.header, !known.isDoubtful { return stored.record }
       header.superseded = known.place
     }
     return try await commit(Commit(header: header, body: body, use: .put)).get().record

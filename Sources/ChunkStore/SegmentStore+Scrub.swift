@@ -141,14 +141,24 @@ extension SegmentStore {
 
   /// The header of a chunk of which every block was just read and verified; nil when it is damaged.
   func soundHeader(of id: ChunkID) async throws -> RecordHeader? {
+    let found = try await verifiedHeader(of: id)
+    return found.isSound ? found.header : nil
+  }
+
+  /// Reads and verifies every block of a chunk.
+  ///
+  /// - Returns: its record's header, nil where that is damaged; and whether all of it is as it was stored.
+  func verifiedHeader(of id: ChunkID) async throws -> (header: RecordHeader?, isSound: Bool) {
+    var header: RecordHeader?
     do {
       let reader = try await openRecord(id)
       defer { unpin(reader.header.place.segment) }
+      header = reader.header
       try await reader.verifyAll()
       shell.withLock { $0.state.noteSound(id, at: reader.header.place) }
-      return reader.header
+      return (header, true)
     } catch let error as StoreError where error.code == .dataLoss {
-      return nil
+      return (header, false)
     }
   }
 }

@@ -126,4 +126,21 @@ struct MendingTests {
     await late.cancel()
     #expect(await code { _ = try await store.load(upload: 1) } == .deleted)
   }
+  @Test(
+    "a damaged chunk is not replaced by other content", arguments: [5_000, 300_000], [false, true])
+  func otherContent(length: Int, isOnOtherDisk: Bool) async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    let bytes = pattern(length, seed: 1)
+    try await set.store(bytes, upload: 1)
+    let holder = try #require(set.places(of: 1).first)
+    let place = try #require(set.disks[holder].store.place(upload: 1))
+    disks[holder].corrupt(StorePaths.segment(place.segment)) { $0[place.offset + length / 2] ^= 1 }
+    if isOnOtherDisk { set.disks[holder].store.countAsFailing() }
+    let other = pattern(length, seed: 2)
+    #expect(await code { try await set.store(other, upload: 1) } == .alreadyExists)
+    #expect(await code { _ = try await set.load(upload: 1) } == .dataLoss)
+    try await set.store(bytes, upload: 1)
+    #expect(try await set.load(upload: 1) == bytes)
+  }
 }
