@@ -98,6 +98,17 @@ package final class MemoryDisk: Disk {
     state.withLock { $0.corrupt(path, change) }
   }
 
+  /// Changes a file's bytes on the disk alone: they are read as they were until the system forgets what it has in
+  /// memory of the file.
+  package func rot(_ path: String, _ change: (inout [UInt8]) -> Void) {
+    state.withLock { state in
+      guard let file = state.file(path) else { return }
+      var bytes = file.contents
+      change(&bytes)
+      file.rotten = bytes
+    }
+  }
+
   package func create(
     _ path: String, reserving bytes: Int, direct: Bool
   ) async throws(StoreError) -> any DiskFile {
@@ -258,7 +269,9 @@ private struct MemoryDiskFile: DiskFile {
     try await perform(.punch) { state in state.punch(node, range) }
   }
 
-  func forget() async {}
+  func forget() async {
+    disk.state.withLock { _ in node.forget() }
+  }
 
   func close() async {}
 

@@ -80,6 +80,16 @@ final class MemoryFile: @unchecked Sendable {
     pending = []
   }
 
+  /// What the disk has instead of what the system has in memory of the file; nil: the same.
+  var rotten: [UInt8]?
+
+  /// Goes over to what the disk has.
+  func forget() {
+    guard let rotten else { return }
+    self.rotten = nil
+    replace(with: rotten)
+  }
+
   /// Changes everything past all syncs.
   func replace(with new: [UInt8]) {
     bytes = new

@@ -30,6 +30,8 @@ struct Segment: Sendable {
   var key: UInt64 = 0
   /// Where in its life it is.
   var phase: Phase
+  /// When it became the active one, in seconds since 1970.
+  var begunAt: Int64 = 0
   /// Whether only deletions and compaction may write to it, because the disk is full.
   var isReserve = false
   /// Bytes that its records and its checkpoint may take.

@@ -31,7 +31,7 @@ extension SegmentStore {
     await turns.take(.upkeep)
     defer { turns.end(.upkeep) }
     let now = clock.wallSeconds
-    let isDue = shell.withLock { $0.tick(now: now) }
+    let isDue = shell.withLock { $0.tick(now: now, sealingAfter: scrubInterval) }
     let needsRoom = isUrgent || shell.withLock(\.state.needsRoom)
     let free = needsRoom ? Int(clamping: (try? await disk.space())?.freeBytes ?? 0) : .max
     let chore = shell.withLock { $0.state.nextChore(isUrgent: isUrgent, free: free) }

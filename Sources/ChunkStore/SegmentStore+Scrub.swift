@@ -1,7 +1,8 @@
 import StoreModel
 import Synchronization
 
-/// The file `scrub`: when each segment was last found whole, so that a restart goes on where it was.
+/// The file `scrub`: when each segment was last found whole, so that a restart goes on where it was, and sooner
+/// looks again at what was damaged.
 ///
 /// ```
 /// holdfast scrub 1
@@ -57,12 +58,12 @@ extension SegmentStore {
     // One that can't be verified now keeps nobody from verifying the others.
     var failed: Set<UInt32> = []
     while !Task.isCancelled {
+      // Some upkeep is due because time has passed, though nobody changed anything.
+      upkeepBell.continuation.yield()
       guard let number = segmentToScrub(besides: failed) else {
         failed = []
         guard (try? await clock.sleep(until: clock.nanoseconds + SegmentStore.scrubPause)) != nil
         else { return }
-        // Some upkeep is due because time has passed, though nobody changed anything.
-        upkeepBell.continuation.yield()
         continue
       }
       do {
@@ -82,12 +83,21 @@ extension SegmentStore {
   /// The least speed at which it reads, in bytes a second.
   private static let minScrubBytesPerSecond = 1 << 20
 
-  /// The sealed segment that was not verified for longest; nil when all were within half the deadline.
+  /// Half the deadline, in seconds: so long after a segment's first record it is sealed, if it isn't full
+  /// before, and so long is what all that is sealed is read in.
+  var scrubInterval: Int64 {
+    max(configuration.scrubDeadline.components.seconds / 2, 1)
+  }
+
+  /// The segment that was not verified for longest, of those that nothing is written to any more; nil when
+  /// all were within half the deadline.
   func segmentToScrub(besides failed: Set<UInt32> = []) -> UInt32? {
-    let newest = clock.wallSeconds - configuration.scrubDeadline.components.seconds / 2
+    let newest = clock.wallSeconds - scrubInterval
     return shell.withLock { shell in
       shell.state.segments.values
-        .filter { $0.phase == .sealed && !$0.isLeaving && !failed.contains($0.number) }
+        .filter {
+          [.sealed, .failed].contains($0.phase) && !$0.isLeaving && !failed.contains($0.number)
+        }
         .map { (time: shell.verifiedAt[$0.number] ?? .min, number: $0.number) }
         .filter { $0.time < newest || $0.time > clock.wallSeconds }
         .min { ($0.time, $0.number) < ($1.time, $1.number) }?.number
@@ -99,9 +109,8 @@ extension SegmentStore {
     let total = shell.withLock { shell in
       shell.state.segments.values.reduce(0) { $0 + $1.liveBytes }
     }
-    let seconds = max(configuration.scrubDeadline.components.seconds / 2, 1)
     var limiter = BandwidthLimit(
-      bytesPerSecond: max(total / Int(seconds), SegmentStore.minScrubBytesPerSecond))
+      bytesPerSecond: max(total / Int(scrubInterval), SegmentStore.minScrubBytesPerSecond))
     let parts = shell.withLock { $0.state.index.partCount }
     var entries: [(id: ChunkID, place: RecordPlace, length: UInt32)] = []
     for part in 0..<parts {
@@ -125,7 +134,8 @@ extension SegmentStore {
     }
     let log = shell.withLock { shell in
       shell.verifiedAt[number] = clock.wallSeconds
-      return ScrubLog(verifiedAt: shell.verifiedAt)
+      let spoiled = Set(shell.state.damaged.compactMap { shell.state.index[$0]?.place.segment })
+      return ScrubLog(verifiedAt: shell.verifiedAt.filter { !spoiled.contains($0.key) })
     }
     try await log.write(on: disk)
   }

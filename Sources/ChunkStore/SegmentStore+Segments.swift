@@ -223,6 +223,7 @@ extension SegmentStore {
         number: number, phase: .active, capacity: capacity, reserved: reserved,
         end: SegmentHeader.bytes, diskBytes: reserved)
       segment.key = key
+      segment.begunAt = clock.wallSeconds
       segment.writer = writer
       segment.isReserve = isReserve
       shell.state.activate(segment)

@@ -60,7 +60,7 @@ package final class SegmentStore: ChunkStore {
     /// What was found wrong since somebody asked.
     var problems: [ChunkStoreProblem] = []
     var listing: ChunkListing?
-    /// Seconds since 1970 at which each segment was last found whole.
+    /// Seconds since 1970 at which each segment was last verified, whatever was found.
     var verifiedAt: [UInt32: Int64] = [:]
     /// What listed segments are durable.
     var listed: Set<UInt32> = []
@@ -330,14 +330,15 @@ extension SegmentStore.Shell {
     problems.append(ChunkStoreProblem(path: path, message: message))
   }
 
-  /// Once a minute, for there may be many segments: forgets deletions that are old enough, and has all be
-  /// tried again that failed.
+  /// Once a minute, for there may be many segments: forgets deletions that are old enough, has an active segment
+  /// sealed that has been one for so many seconds, and has all be tried again that failed.
   ///
   /// - Returns: whether a minute was over.
-  mutating func tick(now: Int64) -> Bool {
+  mutating func tick(now: Int64, sealingAfter seconds: Int64) -> Bool {
     guard now >= nextTick || now < nextTick - 60 else { return false }
     nextTick = now + 60
     state.expireDeletions(now: now)
+    state.retire(activeSince: now - seconds, now: now)
     state.tryAll()
     return true
   }

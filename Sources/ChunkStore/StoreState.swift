@@ -153,6 +153,13 @@ struct StoreState: Sendable {
     self.active = nil
   }
 
+  /// No new records go to an active segment that was begun before a time, or, as a clock that jumped has it,
+  /// not yet: only what is sealed is verified.
+  mutating func retire(activeSince oldest: Int64, now: Int64) {
+    guard let active, let segment = segments[active] else { return }
+    if segment.begunAt <= oldest || segment.begunAt > now { retire() }
+  }
+
   // MARK: Large chunks under way
 
   /// A large chunk's record has its place from now on.

@@ -23,12 +23,13 @@ struct StillClock: ChunkStoreClock {
 /// Opens a store on a disk, with small segments.
 func openStore(
   _ disk: any Disk, segmentBytes: Int = 4 << 20, maxReserveBytes: Int = 64 << 20,
-  compactionRunBytes: Int = 8 << 10, clock: any ChunkStoreClock = StillClock(),
-  node: NodeID = testNode
+  compactionRunBytes: Int = 8 << 10, scrubDeadline: Duration = .seconds(14 * 24 * 3_600),
+  clock: any ChunkStoreClock = StillClock(), node: NodeID = testNode
 ) async throws -> SegmentStore {
   var configuration = SegmentStore.Configuration()
   configuration.segmentBytes = segmentBytes
   configuration.maxReserveBytes = maxReserveBytes
+  configuration.scrubDeadline = scrubDeadline
   // Little at a time, so that much can happen between two moves.
   configuration.compactionRunBytes = compactionRunBytes
   var random = UInt64(1)
