@@ -43,6 +43,10 @@ struct RecordHeader: Sendable, Hashable {
   static let maxBytes = 8_192
   /// Where the header's own checksum stands.
   private static let checksumOffset = 12
+  /// Where the place, the commit's number and the key stand.
+  private static let placeOffset = 16
+  private static let batchOffset = 64
+  private static let keyOffset = 80
 
   /// How many bytes a chunk's header has, if its payload begins on a disk block of its own or not.
   static func bytes(for chunk: NewChunk, isAligned: Bool) -> Int {
@@ -125,6 +129,33 @@ struct RecordHeader: Sendable, Hashable {
     let checksum = CRC32C.checksum(of: UnsafeRawBufferPointer(rebasing: target[..<byteCount]))
     target.storeBytes(
       of: checksum.littleEndian, toByteOffset: RecordHeader.checksumOffset, as: UInt32.self)
+  }
+
+  /// Whether these bytes, `fixedBytes` at least, begin as a header does.
+  static func hasMagic(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    number(in: bytes, at: 0, as: UInt32.self) == magic
+  }
+
+  /// Whether a segment's key stands where it does in a header.
+  static func hasKey(_ key: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    number(in: bytes, at: keyOffset, as: UInt64.self) == key
+  }
+
+  /// The place that a header gives for itself, whole or not.
+  static func place(in bytes: UnsafeRawBufferPointer) -> RecordPlace {
+    RecordPlace(
+      segment: number(in: bytes, at: placeOffset), unit: number(in: bytes, at: placeOffset + 4))
+  }
+
+  /// The number of the commit that a header gives, whole or not.
+  static func batch(in bytes: UnsafeRawBufferPointer) -> UInt64 {
+    number(in: bytes, at: batchOffset)
+  }
+
+  private static func number<Number: FixedWidthInteger>(
+    in bytes: UnsafeRawBufferPointer, at offset: Int, as type: Number.Type = Number.self
+  ) -> Number {
+    Number(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: type))
   }
 
   /// How many bytes the header has that seems to begin here; nil where none does.

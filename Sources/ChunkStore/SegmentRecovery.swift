@@ -33,6 +33,8 @@ struct SegmentRecovery: Sendable {
   private var contents: [UInt32: Content] = [:]
   /// The list of segments as it was found.
   private var known: SegmentList?
+  /// Segments whose headers are damaged.
+  private var headless: Set<UInt32> = []
   /// The segments' keys, as far as they have any and their headers are whole.
   private var keys: [UInt32: UInt64] = [:]
   /// How many records of which others a segment ended.
@@ -79,6 +81,11 @@ struct SegmentRecovery: Sendable {
     state.attention = Set(state.segments.keys)
   }
 
+  /// What is said of a file that is what is left of a segment.
+  static let lostSegment =
+    "is what is left of a segment in which nothing was found: the chunks that were in it are lost here; "
+    + "remove it when nobody wants to look into it any more"
+
   /// The numbers of the segments that are there; notes those that should be.
   private mutating func findSegments() async throws(StoreError) -> [UInt32] {
     var numbers: [UInt32] = []
@@ -86,6 +93,8 @@ struct SegmentRecovery: Sendable {
       let path = "\(StorePaths.segments)/\(entry.name)"
       if let number = StorePaths.segment(ofFile: entry.name) {
         numbers.append(number)
+      } else if entry.name.hasSuffix(StorePaths.lostSuffix) {
+        report(path, SegmentRecovery.lostSegment)
       } else if path != SegmentList.path {
         report(path, "is no segment; left alone")
       }
@@ -123,6 +132,7 @@ struct SegmentRecovery: Sendable {
       state.segments[number] = Segment(
         number: number, phase: .sealed, capacity: size.fileBytes, reserved: size.fileBytes,
         end: size.fileBytes, diskBytes: size.diskBytes)
+      if head == nil { headless.insert(number) }
       keys[number] = head?.key
       contents[number] = await content(of: file, number: number, fileBytes: size.fileBytes)
       await file.close()
@@ -401,9 +411,14 @@ struct SegmentRecovery: Sendable {
     var empty: [UInt32] = []
     for number in numbers {
       guard case .scanned(let scan)? = contents[number], scan.isEmpty else { continue }
-      empty.append(number)
-      listed.remove(number)
       state.segments[number] = nil
+      // None is listed before its header is durable, and none is sealed that holds nothing.
+      if scan.isSealed || (headless.contains(number) && known?.numbers.contains(number) ?? true) {
+        await setAside(number)
+      } else {
+        empty.append(number)
+        listed.remove(number)
+      }
     }
     // What a process that was killed left in the directory must outlive a power cut as well: the list's
     // writing sees to that, and so must we where it isn't written.
@@ -426,6 +441,19 @@ struct SegmentRecovery: Sendable {
       } catch {
         report(StorePaths.segment(number), "cannot be removed: \(error.message)")
       }
+    }
+  }
+
+  /// Gives what is left of a segment that was there another name.
+  private mutating func setAside(_ number: UInt32) async {
+    let path = StorePaths.segment(number)
+    let lost = path + StorePaths.lostSuffix
+    do throws(StoreError) {
+      try await disk.rename(path, to: lost)
+      listed.remove(number)
+      report(lost, SegmentRecovery.lostSegment)
+    } catch {
+      report(path, "nothing was found in it, and it can't be renamed: \(error.message)")
     }
   }
 

@@ -12,6 +12,9 @@ struct SegmentScanner: Sendable {
   enum Finding: Sendable, Hashable {
     /// A record, and which of its blocks don't fit their checksums.
     case record(RecordHeader, badBlocks: [Int])
+    /// What begins like a record of this segment, but its header is not whole, or another place's: where it
+    /// begins, and the number of the commit that it names, which may be what is damaged.
+    case brokenHeader(offset: Int, batch: UInt64)
     /// Bytes that begin no record: from and up to.
     case nothing(Range<Int>)
   }
@@ -59,6 +62,11 @@ struct SegmentScanner: Sendable {
         offset += header.recordBytes
         return .record(header, badBlocks: bad)
       }
+      if let batch = batchOfBrokenHeader() {
+        if start < offset { return .nothing(start..<offset) }
+        defer { offset += RecordPlace.unitBytes }
+        return .brokenHeader(offset: offset, batch: batch)
+      }
       skip()
     }
     return start < offset ? .nothing(start..<min(offset, end)) : nil
@@ -78,15 +86,32 @@ struct SegmentScanner: Sendable {
     return header
   }
 
-  /// Goes to the next place in the window where a record may begin.
-  private mutating func skip() {
-    let step = RecordPlace.unitBytes
+  /// The commit that a header names which is not whole but can be no other's: of its magic, its place and its key,
+  /// two are right. Nil where none is.
+  private func batchOfBrokenHeader() -> UInt64? {
     window.withUnsafeReadableBytes { bytes in
-      repeat {
-        offset += step
-      } while offset - windowOffset + 4 <= bytes.count
-        && bytes.loadUnaligned(fromByteOffset: offset - windowOffset, as: UInt32.self)
-          != RecordHeader.magic.littleEndian
+      let bytes = UnsafeRawBufferPointer(rebasing: bytes[(offset - windowOffset)...])
+      guard bytes.count >= RecordHeader.fixedBytes else { return nil }
+      let place = RecordHeader.place(in: bytes)
+      let signs = [
+        RecordHeader.hasMagic(bytes), place.segment == number && place.offset == offset,
+        key.map { RecordHeader.hasKey($0, bytes) } ?? false,
+      ]
+      return signs.count { $0 } > 1 ? RecordHeader.batch(in: bytes) : nil
+    }
+  }
+
+  /// Goes to the next place in the window where a record may begin, or may have begun.
+  private mutating func skip() {
+    window.withUnsafeReadableBytes { bytes in
+      while true {
+        offset += RecordPlace.unitBytes
+        guard offset - windowOffset + RecordHeader.fixedBytes <= bytes.count else { return }
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[(offset - windowOffset)...])
+        if RecordHeader.hasMagic(rest) || key.map({ RecordHeader.hasKey($0, rest) }) ?? false {
+          return
+        }
+      }
     }
   }
 

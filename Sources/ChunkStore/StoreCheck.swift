@@ -72,8 +72,13 @@ package struct StoreCheck: Sendable {
   ) async throws(StoreError) {
     var numbers: Set<UInt32> = []
     for entry in try await disk.list(StorePaths.segments) {
-      guard let number = StorePaths.segment(ofFile: entry.name) else { continue }
-      numbers.insert(number)
+      if let number = StorePaths.segment(ofFile: entry.name) {
+        numbers.insert(number)
+      } else if entry.name.hasSuffix(StorePaths.lostSuffix) {
+        problems.append(
+          ChunkStoreProblem(
+            path: "\(StorePaths.segments)/\(entry.name)", message: SegmentRecovery.lostSegment))
+      }
     }
     segments = numbers.count
     if let list = try await SegmentList.read(on: disk) {
@@ -127,9 +132,13 @@ package struct StoreCheck: Sendable {
       file: file, number: number, key: key,
       end: footer.map { Int($0.offset) } ?? head.fileBytes)
     var bad: [RecordHeader] = []
+    var broken: [(offset: Int, batch: UInt64)] = []
     var found: Set<UInt32> = []
     var durable = footer?.durableBatch ?? 0
     while let finding = await scanner.next() {
+      if case .brokenHeader(let offset, let batch) = finding, listed == nil {
+        broken.append((offset, batch))
+      }
       guard case .record(let header, let badBlocks) = finding else { continue }
       durable = max(durable, header.durableBatch)
       found.insert(header.place.unit)
@@ -154,6 +163,13 @@ package struct StoreCheck: Sendable {
     }
     for header in bad {
       if header.batch <= durable { take(header, isDamaged: true) } else { tornRecords += 1 }
+    }
+    for (offset, batch) in broken {
+      if batch > 0, batch <= durable {
+        report(number, "the header at byte \(offset) is damaged, or another place's")
+      } else {
+        tornRecords += 1
+      }
     }
   }
 

@@ -17,6 +17,9 @@ enum StorePaths {
   /// What the names of files end with that are written before they take their place.
   static let temporarySuffix = ".new"
 
+  /// What the names of files end with that are what is left of segments in which nothing was found.
+  static let lostSuffix = ".lost"
+
   /// The path of a segment.
   static func segment(_ number: UInt32) -> String {
     let digits = String(number, radix: 16)

@@ -47,8 +47,8 @@ struct SegmentFaultTests {
         let found = await code { _ = try await store.load(upload: 1) }
         // A header that can't be read in a segment without a checkpoint is that of no chunk.
         #expect(found == (isSealed || place >= header ? .dataLoss : .notFound), "at \(place)")
+        #expect(await !store.takeProblems().isEmpty)
         if found == .dataLoss {
-          #expect(await !store.takeProblems().isEmpty)
           #expect(await store.chunksAtRisk().map(\.upload) == [1])
         }
         try await store.store(bytes, upload: 1)
@@ -162,7 +162,8 @@ struct SegmentFaultTests {
       for place in 81_920..<90_000 { file[place] = 0xA5 }
     }
     let store = try await openStore(disk)
-    #expect(await store.takeProblems().isEmpty)
+    // Something may have been lost there.
+    #expect(await store.takeProblems().map(\.message).allSatisfy { $0.contains("byte 40960") })
     #expect(try await store.load(upload: 1) == bytes)
     #expect(try await store.statistics().chunks == 2)
     try await store.store(bytes, upload: 9)

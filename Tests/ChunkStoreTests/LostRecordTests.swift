@@ -1,0 +1,126 @@
+import Checksum
+import NIOCore
+import StoreModel
+import Testing
+
+@testable import ChunkStore
+
+@Suite("Chunk store that has lost records")
+struct LostRecordTests {
+  private static let path = StorePaths.segment(1)
+
+  /// A disk with a store of one segment on it, which was closed or cut off.
+  private static func disk(isSealed: Bool) async throws -> MemoryDisk {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    for upload in 1...3 as ClosedRange<UInt64> {
+      try await store.store(pattern(9_000, seed: upload), upload: upload)
+    }
+    if isSealed { await store.close() }
+    disk.crash()
+    return disk
+  }
+
+  @Test(
+    "a segment that is empty or blank is reported, each time, and kept",
+    arguments: [(true, 0), (true, 1), (true, 2), (true, 3), (false, 0), (false, 1)])
+  func blank(isSealed: Bool, damage: Int) async throws {
+    let disk = try await Self.disk(isSealed: isSealed)
+    disk.corrupt(Self.path) { file in
+      switch damage {
+      case 0: file = []
+      case 1: file = [UInt8](repeating: 0, count: file.count)
+      // No record is there any more, nor the list of those that counted.
+      case 2: for place in SegmentHeader.bytes..<file.count - 4_096 { file[place] = 0 }
+      // The footer is whole, but nothing that it speaks of.
+      default: for place in 0..<file.count - 4_096 { file[place] = 0 }
+      }
+    }
+    #expect(try await !StoreCheck.run(on: disk).isSound)
+    let left = disk.contents(of: Self.path)
+    for life in 0..<3 {
+      let store = try await openStore(disk)
+      let problems = await store.takeProblems().map(\.path)
+      #expect(problems.contains(Self.path + ".lost"), "life \(life): \(problems)")
+      #expect(await code { _ = try await store.load(upload: 2) } == .notFound)
+      try await store.store(pattern(9_000, seed: 1), upload: 1)
+      #expect(try await store.load(upload: 1) == pattern(9_000, seed: 1))
+      #expect(store.place(upload: 1)?.segment != 1)
+      await store.close()
+      #expect(disk.contents(of: Self.path + ".lost") == left)
+      #expect(try await !StoreCheck.run(on: disk).isSound)
+    }
+    try await disk.remove(Self.path + ".lost")
+    #expect(try await StoreCheck.run(on: disk).isSound)
+  }
+
+  @Test(
+    "a segment to which nothing was written before the power went is no loss",
+    arguments: [true, false])
+  func neverWritten(survives: Bool) async throws {
+    var hasBegun = false
+    for call in 1...40 {
+      let disk = MemoryDisk()
+      let store = try await openStore(disk)
+      let bytes = pattern(2_000_000, seed: 1)
+      let put = try await store.beginPut(try newChunk(1, bytes: bytes))
+      disk.stop(atCall: disk.calls + call)
+      _ = await code { try await put.append(ByteBuffer(bytes: bytes.dropLast())) }
+      hasBegun = hasBegun || disk.contents(of: Self.path) != nil
+      disk.crash { _ in survives }
+      let again = try await openStore(disk)
+      #expect(await again.takeProblems().isEmpty, "call \(call)")
+      #expect(!disk.files.contains { $0.hasSuffix(".segment") || $0.hasSuffix(".lost") })
+    }
+    #expect(hasBegun)
+  }
+
+  @Test("a damaged header in a segment without a checkpoint is reported", arguments: [true, false])
+  func header(isDeletion: Bool) async throws {
+    for place in [0, 4, 5, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 72, 80, 87, 88, 92, 100] {
+      let disk = MemoryDisk()
+      let store = try await openStore(disk)
+      try await store.store(pattern(9_000, seed: 1), upload: 1)
+      try await store.delete(.test(1))
+      // Says that both are durable.
+      try await store.store(pattern(9_000, seed: 2), upload: 2)
+      disk.crash()
+      let start = SegmentHeader.bytes + (isDeletion ? 12_288 : 0)
+      disk.corrupt(Self.path) { $0[start + place] ^= 0x10 }
+      let check = try await StoreCheck.run(on: disk)
+      // With another commit's number it might have been torn.
+      #expect(place == 64 ? check.tornRecords == 1 : !check.isSound, "at \(place)")
+      let again = try await openStore(disk)
+      let problems = await again.takeProblems()
+      #expect(problems.count == 1 && problems[0].message.contains("\(start)"), "at \(place)")
+      #expect(try await again.load(upload: 2) == pattern(9_000, seed: 2))
+    }
+  }
+
+  @Test("what was being written when the power went is not called damaged")
+  func torn() async throws {
+    var torn = 0
+    for kept in 0..<8 {
+      let disk = MemoryDisk()
+      let store = try await openStore(disk)
+      try await store.store(pattern(9_000, seed: 1), upload: 1)
+      let content = ByteBuffer(repeating: 7, count: 100)
+      let chunk = NewChunk(
+        id: .test(2), epoch: 1, length: 100,
+        name: try Name(bucket: "photos", key: String(repeating: "k", count: 1_000)))
+      let put = try await store.beginPut(chunk)
+      try await put.append(content)
+      disk.injectFaults { $0.kind == .sync ? StoreError(.internal, "the power goes") : nil }
+      #expect(
+        await code { _ = try await put.finish(checksum: CRC32C.checksum(of: content)) } != nil)
+      // Of its header, which has three sectors, perhaps only the first ones.
+      disk.crash { $0 < kept }
+      #expect(try await StoreCheck.run(on: disk).isSound)
+      let again = try await openStore(disk)
+      let problems = await again.takeProblems().map(\.message)
+      #expect(problems.allSatisfy { $0.contains("was being written") }, "\(problems)")
+      torn += problems.count
+    }
+    #expect(torn > 0)
+  }
+}
