@@ -90,9 +90,8 @@ struct Segment: Sendable {
   /// Dead records of at least so many bytes have their room given back, without compaction.
   static let minPunchedBytes = 64 << 10
 
-  /// Whether room inside it may be given back now. Not before it is sealed: a record's header says which
-  /// other one it replaced, and until a checkpoint says so too, that must not go.
-  var mayBePunched: Bool { phase == .sealed && pins == 0 && !isLeaving && isSyncable }
+  /// Whether room inside it may be given back now.
+  var mayBePunched: Bool { phase != .failed && pins == 0 && !isLeaving && isSyncable }
 
   /// About how many bytes a chunk's record takes.
   static func recordBytes(length: UInt32) -> Int {
@@ -102,9 +101,11 @@ struct Segment: Sendable {
       : RecordPlace.roundUp(RecordHeader.deletionBytes + length)
   }
 
-  /// The whole disk blocks that surely belong to a chunk's record alone; nil when there are none.
-  static func deadRange(_ place: RecordPlace, length: UInt32) -> Range<Int>? {
-    let start = DiskBuffer.roundUp(place.offset)
+  /// The whole disk blocks that surely belong to a chunk's record alone; nil when there are none. In a segment
+  /// that is not sealed the header is left: it says which other record this one replaced, and until a checkpoint
+  /// says so, too, that must not go.
+  static func deadRange(_ place: RecordPlace, length: UInt32, isSealed: Bool) -> Range<Int>? {
+    let start = DiskBuffer.roundUp(place.offset + (isSealed ? 0 : RecordHeader.maxBytes))
     let end =
       (place.offset + RecordHeader.fixedBytes + Int(length)) / DiskBuffer.alignment
       * DiskBuffer.alignment

@@ -192,7 +192,6 @@ struct SegmentRecovery: Sendable {
     var scan = await SegmentScan(
       of: file, number: number, key: keys[number], fileBytes: fileBytes, footer: sealed)
     scan.isUnreadable = scan.isUnreadable || isUnreadable
-    for problem in scan.problems { report(StorePaths.segment(number), problem) }
     for kill in scan.kills { noteKill(kill, of: number) }
     guard sealed == nil else { return .scanned(scan) }
     do throws(StoreError) {
@@ -274,12 +273,20 @@ struct SegmentRecovery: Sendable {
         state.unread.insert(number)
         return
       }
-      for problem in scan.problems { report(path, problem) }
       contents[number] = .scanned(scan)
-      take(scan.entries, scan, of: number)
+      take(scan, of: number)
     case .scanned(let scan):
-      take(scan.entries, scan, of: number)
+      take(scan, of: number)
     }
+  }
+
+  /// Takes in what was found in a segment that was read whole.
+  private mutating func take(_ scan: SegmentScan, of number: UInt32) {
+    for problem in scan.problems
+    where problem.unit.map({ killed[number]?.contains($0) ?? false }) != true {
+      report(StorePaths.segment(number), problem.message)
+    }
+    take(scan.entries, scan, of: number)
   }
 
   /// How a checkpoint's entries were taken in.

@@ -18,8 +18,8 @@ struct SegmentScan: Sendable {
   private(set) var recordsEnd = SegmentHeader.bytes
   /// About how many bytes the records took.
   private(set) var writtenBytes = 0
-  /// What was found wrong.
-  private(set) var problems: [String] = []
+  /// What was found wrong, and with which record: with one that no longer counts, nothing is.
+  private(set) var problems: [(unit: UInt32?, message: String)] = []
   /// Whether a part of it could not be read.
   var isUnreadable = false
   /// Whether it had been sealed: then none of its records is in doubt.
@@ -75,7 +75,7 @@ struct SegmentScan: Sendable {
     }
     if let failure = scanner.failure {
       isUnreadable = true
-      problems.append("a part of it can't be read: \(failure.message)")
+      problems.append((nil, "a part of it can't be read: \(failure.message)"))
     }
     for record in unsure {
       doubtful.insert(record.unit)
@@ -93,9 +93,9 @@ struct SegmentScan: Sendable {
       if header.batch <= durable {
         take(header)
         damaged.insert(header.place.unit)
-        problems.append("\(what) is damaged")
+        problems.append((header.place.unit, "\(what) is damaged"))
       } else {
-        skip(what, durable: durable)
+        skip(header.place.offset, what, durable: durable)
       }
     }
   }
@@ -105,18 +105,28 @@ struct SegmentScan: Sendable {
     // No commit has the number 0: what stands in zeros' place was never written.
     if batch > 0, batch <= durable {
       problems.append(
-        "the header at byte \(offset) is damaged, or another place's: "
-          + "what chunk or deletion stood there is lost")
+        (
+          SegmentScan.unit(offset),
+          "the header at byte \(offset) is damaged, or another place's: "
+            + "what chunk or deletion stood there is lost"
+        ))
     } else {
-      skip("a record at byte \(offset)", durable: durable)
+      skip(offset, "a record at byte \(offset)", durable: durable)
     }
   }
 
   /// Says that a record was torn.
-  private mutating func skip(_ what: String, durable: UInt64) {
+  private mutating func skip(_ offset: Int, _ what: String, durable: UInt64) {
     durableBatch = durable
     problems.append(
-      "\(what) is not whole and was skipped: it was being written when the power went")
+      (
+        SegmentScan.unit(offset),
+        "\(what) is not whole and was skipped: it was being written when the power went"
+      ))
+  }
+
+  private static func unit(_ offset: Int) -> UInt32? {
+    UInt32(exactly: offset / RecordPlace.unitBytes)
   }
 
   /// Puts everything in doubt: what was read could not be synced.

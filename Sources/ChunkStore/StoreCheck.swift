@@ -38,6 +38,9 @@ package struct StoreCheck: Sendable {
   }
 
   private var records: [ChunkID: [Found]] = [:]
+  /// Records that are not whole: when the power went, and since.
+  private var torn: [RecordPlace] = []
+  private var broken: [RecordPlace] = []
   private var kills: Set<RecordPlace> = []
   /// The highest record of each chunk that a deletion ended: what stands lower is deleted as well.
   private var deletedUpTo: [ChunkID: RecordPlace] = [:]
@@ -162,14 +165,15 @@ package struct StoreCheck: Sendable {
           isDamaged: true))
     }
     for header in bad {
-      if header.batch <= durable { take(header, isDamaged: true) } else { tornRecords += 1 }
+      guard header.batch <= durable else {
+        torn.append(header.place)
+        continue
+      }
+      take(header, isDamaged: true)
     }
     for (offset, batch) in broken {
-      if batch > 0, batch <= durable {
-        report(number, "the header at byte \(offset) is damaged, or another place's")
-      } else {
-        tornRecords += 1
-      }
+      let place = RecordPlace(segment: number, unit: UInt32(offset / RecordPlace.unitBytes))
+      if batch > 0, batch <= durable { self.broken.append(place) } else { torn.append(place) }
     }
   }
 
@@ -203,6 +207,10 @@ package struct StoreCheck: Sendable {
       }
     }
     damaged.sort()
+    tornRecords = torn.count { !kills.contains($0) }
+    for place in broken where !kills.contains(place) {
+      report(place.segment, "the header at byte \(place.offset) is damaged, or another place's")
+    }
     records = [:]
     kills = []
     deletedUpTo = [:]

@@ -293,7 +293,10 @@ struct StoreState: Sendable {
     segments[number]?.liveBytes -= Segment.recordBytes(length: entry.length)
     attention.insert(number)
     let least = hasReserve ? Segment.minPunchedBytes : DiskBuffer.alignment
-    if let range = Segment.deadRange(entry.place, length: entry.length), range.count >= least {
+    let isSealed = segments[number]?.phase == .sealed
+    if let range = Segment.deadRange(entry.place, length: entry.length, isSealed: isSealed),
+      range.count >= least
+    {
       segments[number]?.dead.append(range)
     }
   }

@@ -96,6 +96,36 @@ struct DeletionTests {
     }
     #expect(kills.map { state.deleted[$0.id] != nil } == [false, false, true, true, true, true])
   }
+
+  @Test(
+    "a large chunk's room comes back when it is deleted, but not from under a reader",
+    arguments: [true, false])
+  func punching(isSealed: Bool) async throws {
+    let disk = MemoryDisk()
+    let bytes = pattern(1 << 20, seed: 1)
+    var store = try await openStore(disk)
+    try await store.store(bytes, upload: 1)
+    if isSealed {
+      await store.close()
+      store = try await openStore(disk)
+    }
+    let reader = try await store.openChunk(ChunkID(group: 7, upload: 1, index: 0))
+    try await store.delete(ChunkID(group: 7, upload: 1, index: 0))
+    let before = try await disk.space().freeBytes
+    let last = try await reader.read(blocks: 15..<16)
+    #expect(Array(last.bytes.readableBytesView) == Array(bytes[983_040...]))
+    #expect(try await disk.space().freeBytes == before)
+    await reader.close()
+    await store.upkeepAll()
+    #expect(try await disk.space().freeBytes >= before + 1_000_000)
+    try await store.store(bytes, upload: 2)
+    disk.crash { _ in true }
+    #expect(try await StoreCheck.run(on: disk).isSound)
+    let again = try await openStore(disk)
+    #expect(await again.takeProblems().isEmpty)
+    #expect(await code { _ = try await again.load(upload: 1) } == .deleted)
+    #expect(try await again.load(upload: 2) == bytes)
+  }
 }
 
 @Suite("A copy that mends a chunk")

@@ -82,10 +82,11 @@ struct LostRecordTests {
       let store = try await openStore(disk)
       try await store.store(pattern(9_000, seed: 1), upload: 1)
       try await store.delete(.test(1))
-      // Says that both are durable.
+      try await store.store(pattern(9_000, seed: 3), upload: 3)
+      // Says that those before are durable.
       try await store.store(pattern(9_000, seed: 2), upload: 2)
       disk.crash()
-      let start = SegmentHeader.bytes + (isDeletion ? 12_288 : 0)
+      let start = isDeletion ? 16_384 : 20_480
       disk.corrupt(Self.path) { $0[start + place] ^= 0x10 }
       let check = try await StoreCheck.run(on: disk)
       // With another commit's number it might have been torn.

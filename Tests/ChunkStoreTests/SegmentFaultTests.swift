@@ -334,25 +334,6 @@ struct SegmentFaultTests {
     #expect(store.leftovers().isEmpty)
   }
 
-  @Test("a large chunk's room comes back when it is deleted, but not from under a reader")
-  func punching() async throws {
-    let disk = MemoryDisk()
-    let bytes = pattern(1 << 20, seed: 1)
-    let first = try await openStore(disk)
-    try await first.store(bytes, upload: 1)
-    await first.close()
-    let store = try await openStore(disk)
-    let reader = try await store.openChunk(ChunkID(group: 7, upload: 1, index: 0))
-    try await store.delete(ChunkID(group: 7, upload: 1, index: 0))
-    let before = try await disk.space().freeBytes
-    let last = try await reader.read(blocks: 15..<16)
-    #expect(Array(last.bytes.readableBytesView) == Array(bytes[983_040...]))
-    #expect(try await disk.space().freeBytes == before)
-    await reader.close()
-    await store.upkeepAll()
-    #expect(try await disk.space().freeBytes >= before + 1_000_000)
-  }
-
   @Test(
     "compaction keeps what counts, removes the segment, and leaves what is damaged to be mended")
   func compaction() async throws {
