@@ -71,8 +71,8 @@ package enum SegmentDump {
     while let finding = await scanner.next() {
       switch finding {
       case .record(let header, let badBlocks): body(.record(Record(header, badBlocks)))
-      case .brokenHeader(let offset, _):
-        body(.problem("the header at byte \(offset) is not whole, or another place's"))
+      case .brokenHeader(let place, _):
+        body(.problem("the header at byte \(place.offset) is not whole, or another place's"))
       case .nothing(let range): body(.nothing(range))
       }
     }

@@ -52,12 +52,12 @@ struct SegmentScan: Sendable {
     var scanner = SegmentScanner(
       file: file, number: number, key: key, end: footer.map { Int($0.offset) } ?? fileBytes)
     var bad: [RecordHeader] = []
-    var broken: [(offset: Int, batch: UInt64)] = []
+    var broken: [(place: RecordPlace, batch: UInt64)] = []
     // Good ones of which nothing says yet that they were durable: few at a time.
     var unsure: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
     var durable = footer?.durableBatch ?? 0
     while let finding = await scanner.next() {
-      if case .brokenHeader(let offset, let batch) = finding { broken.append((offset, batch)) }
+      if case .brokenHeader(let place, let batch) = finding { broken.append((place, batch)) }
       guard case .record(let header, let badBlocks) = finding else { continue }
       if header.durableBatch > durable {
         durable = header.durableBatch
@@ -82,7 +82,7 @@ struct SegmentScan: Sendable {
       if let kill = record.kill { doubtfulKills.append(kill) }
     }
     judge(bad, durable: durable)
-    for record in broken { judge(brokenAt: record.offset, batch: record.batch, durable: durable) }
+    for record in broken { judge(brokenAt: record.place, batch: record.batch, durable: durable) }
     entries.sort { $0.unit < $1.unit }
   }
 
@@ -95,38 +95,33 @@ struct SegmentScan: Sendable {
         damaged.insert(header.place.unit)
         problems.append((header.place.unit, "\(what) is damaged"))
       } else {
-        skip(header.place.offset, what, durable: durable)
+        skip(header.place, what, durable: durable)
       }
     }
   }
 
   /// The same for one of which not even the header is whole.
-  private mutating func judge(brokenAt offset: Int, batch: UInt64, durable: UInt64) {
+  private mutating func judge(brokenAt place: RecordPlace, batch: UInt64, durable: UInt64) {
     // No commit has the number 0: what stands in zeros' place was never written.
     if batch > 0, batch <= durable {
       problems.append(
         (
-          SegmentScan.unit(offset),
-          "the header at byte \(offset) is damaged, or another place's: "
+          place.unit,
+          "the header at byte \(place.offset) is damaged, or another place's: "
             + "what chunk or deletion stood there is lost"
         ))
     } else {
-      skip(offset, "a record at byte \(offset)", durable: durable)
+      skip(place, "a record at byte \(place.offset)", durable: durable)
     }
   }
 
   /// Says that a record was torn.
-  private mutating func skip(_ offset: Int, _ what: String, durable: UInt64) {
+  private mutating func skip(_ place: RecordPlace, _ what: String, durable: UInt64) {
     durableBatch = durable
     problems.append(
       (
-        SegmentScan.unit(offset),
-        "\(what) is not whole and was skipped: it was being written when the power went"
+        place.unit, "\(what) is not whole and was skipped: it was being written when the power went"
       ))
-  }
-
-  private static func unit(_ offset: Int) -> UInt32? {
-    UInt32(exactly: offset / RecordPlace.unitBytes)
   }
 
   /// Puts everything in doubt: what was read could not be synced.

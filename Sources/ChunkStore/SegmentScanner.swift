@@ -14,13 +14,14 @@ struct SegmentScanner: Sendable {
     case record(RecordHeader, badBlocks: [Int])
     /// What begins like a record of this segment, but its header is not whole, or another place's: where it
     /// begins, and the number of the commit that it names, which may be what is damaged.
-    case brokenHeader(offset: Int, batch: UInt64)
+    case brokenHeader(RecordPlace, batch: UInt64)
     /// Bytes that begin no record: from and up to.
     case nothing(Range<Int>)
   }
 
   private let file: any DiskFile
-  private let number: UInt32
+  /// The segment's number.
+  let number: UInt32
   /// The segment's key; nil: it has none, or it isn't known.
   private let key: UInt64?
   /// Where the records end, or what can be read of them.
@@ -64,8 +65,10 @@ struct SegmentScanner: Sendable {
       }
       if let batch = batchOfBrokenHeader() {
         if start < offset { return .nothing(start..<offset) }
-        defer { offset += RecordPlace.unitBytes }
-        return .brokenHeader(offset: offset, batch: batch)
+        let place = RecordPlace(
+          segment: number, unit: UInt32(clamping: offset / RecordPlace.unitBytes))
+        offset += RecordPlace.unitBytes
+        return .brokenHeader(place, batch: batch)
       }
       skip()
     }

@@ -131,16 +131,36 @@ package struct StoreCheck: Sendable {
       entries = lists.entries
       if lists.areWhole { listed = Set(entries.map(\.unit)) }
     }
-    var scanner = SegmentScanner(
-      file: file, number: number, key: key,
-      end: footer.map { Int($0.offset) } ?? head.fileBytes)
-    var bad: [RecordHeader] = []
-    var broken: [(offset: Int, batch: UInt64)] = []
+    let end = footer.map { Int($0.offset) } ?? head.fileBytes
+    let scanner = SegmentScanner(file: file, number: number, key: key, end: end)
+    let found = await scan(scanner, durable: footer?.durableBatch ?? 0, listed: listed)
+    // What the checkpoint names and is not there: it counts, unless something ended it.
+    for entry in entries where !found.contains(entry.unit) {
+      records[entry.id, default: []].append(
+        Found(
+          length: entry.length, place: RecordPlace(segment: number, unit: entry.unit),
+          isDamaged: true))
+    }
+  }
+
+  /// Reads a segment's records.
+  ///
+  /// - Parameters:
+  ///   - scanner: of the segment.
+  ///   - durable: the last commit that its footer says was durable.
+  ///   - listed: what its checkpoint names; nil: it has no whole one.
+  /// - Returns: which were found.
+  private mutating func scan(
+    _ scanner: SegmentScanner, durable: UInt64, listed: Set<UInt32>?
+  ) async -> Set<UInt32> {
+    var scanner = scanner
+    var durable = durable
     var found: Set<UInt32> = []
-    var durable = footer?.durableBatch ?? 0
+    var bad: [RecordHeader] = []
+    var headless: [(place: RecordPlace, batch: UInt64)] = []
     while let finding = await scanner.next() {
-      if case .brokenHeader(let offset, let batch) = finding, listed == nil {
-        broken.append((offset, batch))
+      if case .brokenHeader(let place, let batch) = finding, listed == nil {
+        headless.append((place, batch))
       }
       guard case .record(let header, let badBlocks) = finding else { continue }
       durable = max(durable, header.durableBatch)
@@ -155,26 +175,19 @@ package struct StoreCheck: Sendable {
       }
     }
     if let failure = scanner.failure {
-      report(number, "a part of it can't be read: \(failure.message)")
+      report(scanner.number, "a part of it can't be read: \(failure.message)")
     }
-    // What the checkpoint names and is not there: it counts, unless something ended it.
-    for entry in entries where !found.contains(entry.unit) {
-      records[entry.id, default: []].append(
-        Found(
-          length: entry.length, place: RecordPlace(segment: number, unit: entry.unit),
-          isDamaged: true))
-    }
-    for header in bad {
-      guard header.batch <= durable else {
-        torn.append(header.place)
-        continue
+    for header in bad where header.batch <= durable { take(header, isDamaged: true) }
+    torn += bad.filter { $0.batch > durable }.map(\.place)
+    // No commit has the number 0.
+    for record in headless {
+      if record.batch > 0, record.batch <= durable {
+        broken.append(record.place)
+      } else {
+        torn.append(record.place)
       }
-      take(header, isDamaged: true)
     }
-    for (offset, batch) in broken {
-      let place = RecordPlace(segment: number, unit: UInt32(offset / RecordPlace.unitBytes))
-      if batch > 0, batch <= durable { self.broken.append(place) } else { torn.append(place) }
-    }
+    return found
   }
 
   private mutating func take(_ header: RecordHeader, isDamaged: Bool) {
