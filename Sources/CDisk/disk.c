@@ -9,11 +9,11 @@
 #include <malloc.h>
 #endif
 
-int disk_set_aside(int descriptor, off_t length) {
+int disk_set_aside(int descriptor, off_t offset, off_t length) {
 #ifdef __linux__
-  return fallocate(descriptor, 0, 0, length);
+  return fallocate(descriptor, 0, offset, length);
 #else
-  (void)descriptor, (void)length;
+  (void)descriptor, (void)offset, (void)length;
   errno = ENOSYS;
   return -1;
 #endif

@@ -60,11 +60,12 @@ package protocol DiskFile: Sendable {
   func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError)
   /// Reads; less than asked for only at the file's end.
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead
-  /// Makes the file so long, if it is shorter, with room for all of it set aside where the disk can: where
-  /// it can't, the file has its length all the same, and a later write may find the disk full.
+  /// Sets room aside for a range, also where some was given back, and makes the file as long as that ends, if it is
+  /// shorter. Where the disk can't set room aside, the file has its length all the same, and a later write may find the
+  /// disk full. An empty range does nothing.
   ///
   /// - Throws: `resourceExhausted`, `internal`.
-  func reserve(_ bytes: Int) async throws(StoreError)
+  func reserve(_ range: Range<Int>) async throws(StoreError)
   /// Sets the file's length; durable after the next sync.
   func truncate(to bytes: Int) async throws(StoreError)
   /// Gives the room of a range back, which then reads as zeros. Does nothing where the disk can't.

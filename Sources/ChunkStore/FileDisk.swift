@@ -38,7 +38,7 @@ package final class FileDisk: Disk {
       let file = try SystemCalls.create(full, direct: direct)
       guard bytes > 0 else { return file }
       do throws(StoreError) {
-        try file.reserve(bytes)
+        try file.reserve(0..<bytes)
       } catch {
         file.close()
         try SystemCalls.remove(full)
@@ -179,9 +179,9 @@ private struct FileDiskFile: DiskFile, DiskLock {
     }
   }
 
-  func reserve(_ bytes: Int) async throws(StoreError) {
+  func reserve(_ range: Range<Int>) async throws(StoreError) {
     let file = file
-    try await threads.run { () throws(StoreError) in try file.reserve(bytes) }
+    try await threads.run { () throws(StoreError) in try file.reserve(range) }
   }
 
   func truncate(to bytes: Int) async throws(StoreError) {

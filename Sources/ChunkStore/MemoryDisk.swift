@@ -88,6 +88,11 @@ package final class MemoryDisk: Disk {
     state.withLock { $0.filePaths }
   }
 
+  /// How long all files are together; those in which room was given back take less of the disk.
+  package var fileBytes: Int {
+    state.withLock { state in state.filePaths.reduce(0) { $0 + (state.file($1)?.size ?? 0) } }
+  }
+
   /// A file's bytes; nil when it isn't there.
   package func contents(of path: String) -> [UInt8]? {
     state.withLock { $0.file(path)?.contents }
@@ -253,11 +258,9 @@ private struct MemoryDiskFile: DiskFile {
     }
   }
 
-  func reserve(_ bytes: Int) async throws(StoreError) {
+  func reserve(_ range: Range<Int>) async throws(StoreError) {
     try await perform(.reserve) { state throws(StoreError) in
-      guard bytes > node.size else { return }
-      guard bytes - node.size <= state.freeBytes else { throw StoreError.diskFull(path) }
-      state.truncate(node, to: bytes)
+      try state.reserve(range, of: node, path: path)
     }
   }
 

@@ -123,6 +123,18 @@ struct MemoryDiskState {
     usedBytes += file.usedBytes - before
   }
 
+  mutating func reserve(
+    _ range: Range<Int>, of file: MemoryFile, path: String
+  ) throws(StoreError) {
+    guard !range.isEmpty else { return }
+    let before = file.usedBytes
+    guard file.growth(byWriting: range.count, at: range.lowerBound) <= freeBytes else {
+      throw StoreError.diskFull(path)
+    }
+    file.reserve(range)
+    usedBytes += file.usedBytes - before
+  }
+
   mutating func truncate(_ file: MemoryFile, to bytes: Int) {
     usedBytes -= file.usedBytes
     file.truncate(to: bytes)

@@ -59,6 +59,12 @@ final class MemoryFile: @unchecked Sendable {
     holes = holes.filter { ($0 + 1) * DiskBuffer.alignment <= newSize }
   }
 
+  /// Takes room for a range; what was given back of it reads as zeros as before.
+  func reserve(_ range: Range<Int>) {
+    for block in MemoryFile.blocks(touchedBy: range) { holes.remove(block) }
+    size = max(size, range.upperBound)
+  }
+
   func punch(_ range: Range<Int>) {
     write([UInt8](repeating: 0, count: range.count), at: range.lowerBound)
     let first = DiskBuffer.roundUp(range.lowerBound) / DiskBuffer.alignment

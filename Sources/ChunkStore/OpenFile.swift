@@ -36,24 +36,26 @@ final class OpenFile: Sendable {
     if open >= 0 { _ = systemClose(open) }
   }
 
-  /// Makes the file so long, if it is shorter, with room set aside, so that a full disk is noticed before
-  /// anything is sent. On file systems that can't set room aside the file only gets its length, and a
+  /// Sets room aside for a range, and makes the file as long as that ends, if it is shorter, so that a full disk is
+  /// noticed before anything is sent. On file systems that can't set room aside the file only gets its length, and a
   /// write into it may find the disk full. Nobody may write behind the file's end meanwhile.
   ///
   /// - Parameters:
-  ///   - bytes: how long.
+  ///   - range: of the file; not empty.
   ///   - setAside: the system's call, for tests that stand in for such a file system.
   /// - Throws: `resourceExhausted`, `internal`.
   func reserve(
-    _ bytes: Int, by setAside: (Int32, off_t) -> Int32 = disk_set_aside
+    _ range: Range<Int>, by setAside: (Int32, off_t, off_t) -> Int32 = disk_set_aside
   ) throws(StoreError) {
-    let code = SystemCalls.retrying { setAside(number, off_t(bytes)) }
+    let code = SystemCalls.retrying {
+      setAside(number, off_t(range.lowerBound), off_t(range.count))
+    }
     guard code != 0 else { return }
     guard [EOPNOTSUPP, ENOSYS].contains(errno) else {
       throw SystemCalls.error("make room for", path, errno)
     }
-    guard try emptyRead().fileBytes < bytes else { return }
-    try truncate(to: bytes)
+    guard try emptyRead().fileBytes < range.upperBound else { return }
+    try truncate(to: range.upperBound)
   }
 
   /// Sets the length.

@@ -139,18 +139,19 @@ extension SegmentStore {
     _ number: UInt32, to size: Int, bytes: Int, records: Int
   ) async throws(StoreError) -> Bool {
     // Like an extent, so that it isn't sealed, and cut, meanwhile.
-    let found = shell.withLock { shell -> (writer: any DiskFile, least: Int)? in
+    let found = shell.withLock { shell -> (writer: any DiskFile, reserved: Int, least: Int)? in
       guard shell.state.active == number, let segment = shell.state.segments[number],
         let writer = segment.writer
       else { return nil }
       shell.state.segments[number]?.extents += 1
-      return (writer, segment.neededBytes(forExtent: bytes, records: records))
+      return (writer, segment.reserved, segment.neededBytes(forExtent: bytes, records: records))
     }
-    guard let (writer, least) = found else { return true }
+    guard let (writer, reserved, least) = found else { return true }
     defer { shell.withLock { $0.state.endExtent(RecordPlace(segment: number, unit: 0)) } }
     for size in [size, least] {
       do throws(StoreError) {
-        try await writer.reserve(size)
+        // Not what was set aside before, of which some may have been given back.
+        try await writer.reserve(reserved..<max(size, reserved))
         shell.withLock { $0.state.grow(number, to: size) }
         return true
       } catch {
@@ -429,7 +430,7 @@ extension SegmentStore {
       let size = try await file.read(at: 0, length: 0).fileBytes
       try await file.truncate(to: min(bytes, size))
       do throws(StoreError) {
-        try await file.reserve(bytes)
+        try await file.reserve(0..<bytes)
       } catch {
         // Most of it will do.
         guard error.code == .resourceExhausted, size >= bytes / 2 else { throw error }

@@ -66,14 +66,14 @@ struct FileDiskTests {
       let bytes = pattern(10_000, seed: 1)
       try bytes.withUnsafeBytes { try file.write($0, at: 0) }
       var interruptions = 3
-      try file.reserve(20_000) { _, _ in
+      try file.reserve(0..<20_000) { _, _, _ in
         interruptions -= 1
         errno = interruptions >= 0 ? EINTR : EOPNOTSUPP
         return -1
       }
       #expect(interruptions == -1)
       // A file that is longer is not cut.
-      try file.reserve(5_000) { _, _ in
+      try file.reserve(0..<5_000) { _, _, _ in
         errno = EOPNOTSUPP
         return -1
       }
@@ -84,7 +84,7 @@ struct FileDiskTests {
       #expect(read.diskBytes < 20_000)
       var code: StoreError.Code?
       do throws(StoreError) {
-        try file.reserve(30_000) { _, _ in
+        try file.reserve(0..<30_000) { _, _, _ in
           errno = ENOSPC
           return -1
         }
@@ -92,7 +92,7 @@ struct FileDiskTests {
         code = error.code
       }
       #expect(code == .resourceExhausted)
-      try file.reserve(30_000)
+      try file.reserve(0..<30_000)
       #expect(try file.read(at: 0, length: 0).fileBytes == 30_000)
     }
   }
