@@ -204,9 +204,13 @@ let package = Package(
       "RPCServicesTests",
       ["RPC", "RPCServices", "RPCTestSuite", "Schema", "StoreProtocol", nioCore]),
     tests("StoreModelTests", ["StoreModel"]),
+    .target(name: "CCallLog", path: "Tests/CCallLog"),
     tests(
       "ChunkStoreTests",
-      ["ChunkStore", "SeededExecution", "SegmentFuzzing", "StoreModel", "Checksum", nioCore]),
+      [
+        "CCallLog", "ChunkStore", "SeededExecution", "SegmentFuzzing", "StoreModel", "Checksum",
+        nioCore,
+      ]),
     tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),
     tests(
       "DirectoryServerTests",

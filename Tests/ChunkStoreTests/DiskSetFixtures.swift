@@ -5,7 +5,7 @@ import Synchronization
 
 /// Opens disks as one node's.
 func openSet(
-  _ disks: [MemoryDisk], node: NodeID = testNode, clock: any ChunkStoreClock = StillClock()
+  _ disks: [any Disk], node: NodeID = testNode, clock: any ChunkStoreClock = StillClock()
 ) async throws -> DiskSet {
   var configuration = SegmentStore.Configuration()
   configuration.segmentBytes = 256 << 10
