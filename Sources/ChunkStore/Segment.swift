@@ -54,7 +54,7 @@ struct Segment: Sendable {
   var entries: [SegmentEntry] = []
   /// What its records ended so far; empty once sealed.
   var kills: [RecordKill] = []
-  /// How many records of which other segments its records ended.
+  /// How many records of which segments, its own among them, its records ended.
   var killTargets: [UInt32: Int] = [:]
   /// Deletions that are remembered because of this segment, and the time of the last one, in seconds
   /// since 1970.

@@ -127,7 +127,8 @@ struct SegmentCheckpoint: Sendable, Hashable {
 
   /// The chunks that counted when the segment was sealed.
   var entries: [SegmentEntry]
-  /// The records of other segments that this one's records ended.
+  /// The records that the segment's records ended, its own among them, as far as their segments were still there
+  /// when it was sealed, and those of deletions that were still remembered.
   var kills: [RecordKill]
   /// About how many bytes its records took, dead ones included.
   var writtenBytes: Int
