@@ -20,14 +20,24 @@ package struct StoreCheck: Sendable {
   package private(set) var deadRecords = 0
   /// Records that were not whole when the power went: never acknowledged.
   package private(set) var tornRecords = 0
-  /// Chunks that count and are damaged.
-  package private(set) var damaged: [ChunkID] = []
+  /// Chunks that count and are damaged, in their order.
+  package private(set) var damaged: [Damage] = []
   /// Everything else that is wrong.
   package private(set) var problems: [ChunkStoreProblem] = []
 
   /// Whether nothing is wrong.
   package var isSound: Bool {
     damaged.isEmpty && problems.isEmpty
+  }
+
+  /// A chunk that is damaged, and where it stands.
+  package struct Damage: Sendable, Hashable {
+    /// The chunk.
+    package var id: ChunkID
+    /// The segment's file, from the data directory on.
+    package var path: String
+    /// Where its record begins in the file.
+    package var offset: Int
   }
 
   /// A record that was found.
@@ -213,13 +223,15 @@ package struct StoreCheck: Sendable {
       guard let last = live.max(by: { $0.place < $1.place }) else { continue }
       deadRecords += live.count - 1
       if last.isDamaged {
-        damaged.append(id)
+        damaged.append(
+          Damage(
+            id: id, path: StorePaths.segment(last.place.segment), offset: last.place.offset))
       } else {
         chunks += 1
         chunkBytes += UInt64(last.length)
       }
     }
-    damaged.sort()
+    damaged.sort { $0.id < $1.id }
     tornRecords = torn.count { !kills.contains($0) }
     for place in broken where !kills.contains(place) {
       report(place.segment, "the header at byte \(place.offset) is damaged, or another place's")

@@ -50,7 +50,10 @@ struct StoreVerifyCommand: AsyncParsableCommand {
       ["damaged chunks", "\(check.damaged.count)"],
     ]
     for line in table(rows) { StandardOutput.shared.line(line) }
-    for id in check.damaged { StandardOutput.shared.line("damaged: chunk \(id)") }
+    for damage in check.damaged {
+      StandardOutput.shared.line(
+        "\(damage.path): chunk \(damage.id) at byte \(damage.offset) is damaged")
+    }
     for problem in check.problems {
       StandardOutput.shared.line("\(problem.path): \(problem.message)")
     }
@@ -73,7 +76,13 @@ struct StoreVerifyCommand: AsyncParsableCommand {
       } ?? .null,
       "bytes": .number(check.chunkBytes), "dead_records": .number(UInt64(check.deadRecords)),
       "torn_records": .number(UInt64(check.tornRecords)),
-      "damaged": .array(check.damaged.map { .string("\($0)") }),
+      "damaged": .array(
+        check.damaged.map {
+          .of([
+            "chunk": .string("\($0.id)"), "path": .string($0.path),
+            "offset": .number(UInt64($0.offset)),
+          ])
+        }),
       "problems": .array(
         check.problems.map { .of(["path": .string($0.path), "message": .string($0.message)]) }),
     ])

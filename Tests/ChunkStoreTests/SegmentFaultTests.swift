@@ -462,7 +462,9 @@ struct SegmentFaultTests {
     let calls = disk.files
     let damaged = try await StoreCheck.run(on: disk)
     #expect(!damaged.isSound)
+    let found = try #require(damaged.damaged.first)
     #expect(damaged.damaged.count == 1)
+    #expect(found.path == StorePaths.segment(1) && found.offset == place.offset)
     #expect(disk.files == calls)
     var records = 0
     try await SegmentDump.run(StorePaths.segment(1), on: disk) { item in

@@ -259,7 +259,7 @@ struct UnreadableTests {
     #expect(try await StoreCheck.run(on: disk).isSound)
     disk.corrupt(StorePaths.segment(1)) { $0[place.offset + 20] ^= 1 }
     let check = try await StoreCheck.run(on: disk)
-    #expect(check.damaged.map(\.upload) == [2])
+    #expect(check.damaged.map(\.id) == [.test(2)])
     #expect(check.chunks == 2)
   }
 
