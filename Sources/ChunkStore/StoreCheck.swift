@@ -124,8 +124,8 @@ package struct StoreCheck: Sendable {
     do throws(StoreError) {
       let header = try SegmentHeader(decoding: head.bytes)
       key = header.key
-      guard header.disk == directory.disk else {
-        return report(number, "belongs to another disk")
+      if let stranger = StoreCheck.stranger(header, as: number, of: directory) {
+        return report(number, stranger)
       }
     } catch {
       report(number, "its header: \(error.message)")
@@ -198,6 +198,14 @@ package struct StoreCheck: Sendable {
       }
     }
     return found
+  }
+
+  /// What makes a segment one in which nothing counts here; nil where it is the disk's own.
+  private static func stranger(
+    _ header: SegmentHeader, as number: UInt32, of directory: DataDirectory
+  ) -> String? {
+    if header.disk != directory.disk { return "belongs to another disk" }
+    return header.number == number ? nil : "is segment \(header.number) under another name"
   }
 
   private mutating func take(_ header: RecordHeader, isDamaged: Bool) {

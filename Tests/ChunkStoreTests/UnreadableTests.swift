@@ -263,6 +263,20 @@ struct UnreadableTests {
     #expect(check.chunks == 2)
   }
 
+  @Test("a check tells of a segment under another's name, in which nothing counts")
+  func misnamed() async throws {
+    let disk = try await Self.stored(1...3)
+    disk.restart()
+    await (try openStore(disk)).close()
+    let before = try await StoreCheck.run(on: disk)
+    let bytes = try #require(disk.contents(of: StorePaths.segment(1)))
+    disk.corrupt(StorePaths.segment(9)) { $0 = bytes }
+    let check = try await StoreCheck.run(on: disk)
+    #expect(check.problems.map(\.path) == [StorePaths.segment(9)])
+    #expect(before.isSound && check.chunks == 3)
+    #expect(check.deadRecords == before.deadRecords)
+  }
+
   @Test("a damaged chunk that nobody can mend costs nothing from minute to minute")
   func stuck() async throws {
     let disk = MemoryDisk()
