@@ -37,7 +37,12 @@ struct DiskSetPut: ChunkPut {
   private func end(checksum: UInt32) async throws -> ChunkRecord {
     for holder in set.holders(of: chunk.id) where holder.store !== target {
       let found = try await holder.store.verifiedHeader(of: chunk.id)
-      guard let known = found.header?.record else { continue }
+      guard let known = found.header?.record else {
+        guard holder.store.length(of: chunk.id) ?? chunk.length == chunk.length else {
+          throw StoreError.conflict(chunk.id)
+        }
+        continue
+      }
       guard known.checksum == checksum, known.chunk.length == chunk.length else {
         throw StoreError.conflict(chunk.id)
       }
@@ -52,6 +57,11 @@ struct DiskSetPut: ChunkPut {
 }
 
 extension SegmentStore {
+  /// How many bytes a chunk has, damaged or not; nil where it isn't here.
+  func length(of id: ChunkID) -> UInt32? {
+    shell.withLock { $0.state.index[id]?.length }
+  }
+
   /// Whether a chunk is here for certain: nothing is known that may have ended it, or not.
   func holdsSurely(_ id: ChunkID) -> Bool {
     shell.withLock { $0.state.index[id]?.isDoubtful == false }

@@ -141,6 +141,13 @@ struct RecordHeader: Sendable, Hashable {
     number(in: bytes, at: keyOffset, as: UInt64.self) == key
   }
 
+  /// Whether the header that begins here would be whole with this key.
+  static func isIntact(_ bytes: UnsafeRawBufferPointer, with key: UInt64) -> Bool {
+    let count: UInt32 = number(in: bytes, at: 8)
+    guard (fixedBytes...maxBytes).contains(Int(count)), count <= bytes.count else { return false }
+    return isIntact(UnsafeRawBufferPointer(rebasing: bytes[..<Int(count)]), key: key)
+  }
+
   /// The place that a header gives for itself, whole or not.
   static func place(in bytes: UnsafeRawBufferPointer) -> RecordPlace {
     RecordPlace(
@@ -188,7 +195,7 @@ struct RecordHeader: Sendable, Hashable {
     guard var text = bytes.getSlice(at: bytes.readerIndex, length: count) else {
       throw StoreError(.dataLoss, "its header is cut short")
     }
-    guard RecordHeader.isIntact(text) else {
+    guard text.withUnsafeReadableBytes({ RecordHeader.isIntact($0) }) else {
       throw StoreError(.dataLoss, "the header's checksum does not fit")
     }
     text.moveReaderIndex(forwardBy: 4)
@@ -265,16 +272,19 @@ struct RecordHeader: Sendable, Hashable {
     self.byteCount = byteCount
   }
 
-  /// Whether a header's checksum fits its bytes.
-  private static func isIntact(_ header: ByteBuffer) -> Bool {
+  /// Whether a header's checksum fits its bytes, or would with another key in them.
+  private static func isIntact(_ header: UnsafeRawBufferPointer, key: UInt64? = nil) -> Bool {
     var crc = CRC32C()
-    header.withUnsafeReadableBytes { bytes in
-      crc.update(UnsafeRawBufferPointer(rebasing: bytes[..<checksumOffset]))
-      crc.update([0, 0, 0, 0])
-      crc.update(UnsafeRawBufferPointer(rebasing: bytes[(checksumOffset + 4)...]))
+    crc.update(UnsafeRawBufferPointer(rebasing: header[..<checksumOffset]))
+    crc.update([0, 0, 0, 0])
+    if let key {
+      crc.update(UnsafeRawBufferPointer(rebasing: header[placeOffset..<keyOffset]))
+      withUnsafeBytes(of: key.littleEndian) { crc.update($0) }
+      crc.update(UnsafeRawBufferPointer(rebasing: header[(keyOffset + 8)...]))
+    } else {
+      crc.update(UnsafeRawBufferPointer(rebasing: header[placeOffset...]))
     }
-    return header.getInteger(
-      at: header.readerIndex + checksumOffset, endianness: .little, as: UInt32.self) == crc.value
+    return number(in: header, at: checksumOffset) == crc.value
   }
 
   /// The name that the chunk was written for.

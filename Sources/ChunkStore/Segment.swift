@@ -101,6 +101,12 @@ struct Segment: Sendable {
       : RecordPlace.roundUp(RecordHeader.deletionBytes + length)
   }
 
+  /// Whether it can be verified. A failed one is emptied, but where it can't be, its chunks stay in it. Not what is in
+  /// doubt: it may stand in the system's memory alone, which verification has it forget.
+  var mayBeScrubbed: Bool {
+    !isLeaving && doubt == nil && (phase == .sealed || (phase == .failed && liveBytes > 0))
+  }
+
   /// The whole disk blocks that surely belong to a chunk's record alone; nil when there are none. In a segment
   /// that is not sealed the header is left: it says which other record this one replaced, and until a checkpoint
   /// says so, too, that must not go.

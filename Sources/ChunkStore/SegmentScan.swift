@@ -28,6 +28,9 @@ struct SegmentScan: Sendable {
   /// highest number.
   private(set) var durableBatch = UInt64.max
 
+  /// Broken headers of which each is told.
+  private static let maxBroken = 100
+
   /// Whether nothing is in it.
   var isEmpty: Bool {
     entries.isEmpty && kills.isEmpty && !isUnreadable
@@ -53,11 +56,14 @@ struct SegmentScan: Sendable {
       file: file, number: number, key: key, end: footer.map { Int($0.offset) } ?? fileBytes)
     var bad: [RecordHeader] = []
     var broken: [(place: RecordPlace, batch: UInt64)] = []
+    var more = 0
     // Good ones of which nothing says yet that they were durable: few at a time.
     var unsure: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
     var durable = footer?.durableBatch ?? 0
     while let finding = await scanner.next() {
-      if case .brokenHeader(let place, let batch) = finding { broken.append((place, batch)) }
+      if case .brokenHeader(let place, let batch) = finding {
+        if broken.count < SegmentScan.maxBroken { broken.append((place, batch)) } else { more += 1 }
+      }
       guard case .record(let header, let badBlocks) = finding else { continue }
       if header.durableBatch > durable {
         durable = header.durableBatch
@@ -83,6 +89,7 @@ struct SegmentScan: Sendable {
     }
     judge(bad, durable: durable)
     for record in broken { judge(brokenAt: record.place, batch: record.batch, durable: durable) }
+    if more > 0 { problems.append((nil, "\(more) more headers are not whole, or other places'")) }
     entries.sort { $0.unit < $1.unit }
   }
 

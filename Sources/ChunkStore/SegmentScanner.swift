@@ -89,18 +89,26 @@ struct SegmentScanner: Sendable {
     return header
   }
 
-  /// The commit that a header names which is not whole but can be no other's: of its magic, its place and its key,
-  /// two are right. Nil where none is.
+  /// The commit that a header names which is not whole, or another place's, but surely a record's of this segment:
+  /// besides the key its magic or its place is right, or it would be whole with the right key. Where no key is known,
+  /// magic and place must do. Nil where there is none.
   private func batchOfBrokenHeader() -> UInt64? {
     window.withUnsafeReadableBytes { bytes in
       let bytes = UnsafeRawBufferPointer(rebasing: bytes[(offset - windowOffset)...])
       guard bytes.count >= RecordHeader.fixedBytes else { return nil }
       let place = RecordHeader.place(in: bytes)
-      let signs = [
-        RecordHeader.hasMagic(bytes), place.segment == number && place.offset == offset,
-        key.map { RecordHeader.hasKey($0, bytes) } ?? false,
-      ]
-      return signs.count { $0 } > 1 ? RecordHeader.batch(in: bytes) : nil
+      let hasMagic = RecordHeader.hasMagic(bytes)
+      let isPlace = place.segment == number && place.offset == offset
+      let isOurs: Bool
+      if let key {
+        isOurs =
+          RecordHeader.hasKey(key, bytes)
+          ? hasMagic || isPlace
+          : hasMagic && isPlace && RecordHeader.isIntact(bytes, with: key)
+      } else {
+        isOurs = hasMagic && isPlace
+      }
+      return isOurs ? RecordHeader.batch(in: bytes) : nil
     }
   }
 

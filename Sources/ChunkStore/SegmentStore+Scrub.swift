@@ -95,9 +95,7 @@ extension SegmentStore {
     let newest = clock.wallSeconds - scrubInterval
     return shell.withLock { shell in
       shell.state.segments.values
-        .filter {
-          [.sealed, .failed].contains($0.phase) && !$0.isLeaving && !failed.contains($0.number)
-        }
+        .filter { $0.mayBeScrubbed && !failed.contains($0.number) }
         .map { (time: shell.verifiedAt[$0.number] ?? .min, number: $0.number) }
         .filter { $0.time < newest || $0.time > clock.wallSeconds }
         .min { ($0.time, $0.number) < ($1.time, $1.number) }?.number

@@ -241,8 +241,12 @@ package struct StoreCheck: Sendable {
     }
     damaged.sort { $0.id < $1.id }
     tornRecords = torn.count { !kills.contains($0) }
-    for place in broken where !kills.contains(place) {
-      report(place.segment, "the header at byte \(place.offset) is damaged, or another place's")
+    let lost = Dictionary(grouping: broken.filter { !kills.contains($0) }, by: \.segment)
+    for (segment, places) in lost.sorted(by: { $0.key < $1.key }) {
+      report(
+        segment,
+        "\(places.count) headers are damaged, or other places', the first one at byte "
+          + "\(places[0].offset)")
     }
     records = [:]
     kills = []

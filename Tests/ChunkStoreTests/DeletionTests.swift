@@ -172,10 +172,27 @@ struct MendingTests {
     let place = try #require(set.disks[holder].store.place(upload: 1))
     disks[holder].corrupt(StorePaths.segment(place.segment)) { $0[place.offset + length / 2] ^= 1 }
     if isOnOtherDisk { set.disks[holder].store.countAsFailing() }
+    let longer = pattern(length + 1, seed: 1)
+    #expect(await code { try await set.store(longer, upload: 1) } == .alreadyExists)
     let other = pattern(length, seed: 2)
     #expect(await code { try await set.store(other, upload: 1) } == .alreadyExists)
     #expect(await code { _ = try await set.load(upload: 1) } == .dataLoss)
     try await set.store(bytes, upload: 1)
     #expect(try await set.load(upload: 1) == bytes)
+  }
+
+  @Test("of a chunk whose header is damaged the length is still known", arguments: [false, true])
+  func otherLength(isOnOtherDisk: Bool) async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    try await set.store(pattern(5_000, seed: 1), upload: 1)
+    let holder = try #require(set.places(of: 1).first)
+    let place = try #require(set.disks[holder].store.place(upload: 1))
+    disks[holder].corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 40] ^= 1 }
+    if isOnOtherDisk { set.disks[holder].store.countAsFailing() }
+    #expect(
+      await code { try await set.store(pattern(5_001, seed: 1), upload: 1) } == .alreadyExists)
+    try await set.store(pattern(5_000, seed: 1), upload: 1)
+    #expect(try await set.load(upload: 1) == pattern(5_000, seed: 1))
   }
 }

@@ -24,6 +24,7 @@ struct ForgedRecordTests {
           RecordKill(
             id: ChunkID(group: 7, upload: 1, index: 0), place: place, deletedAt: 1_767_225_600))
       let offset = number * 4_096
+      header.batch = 1
       header.place = RecordPlace(
         segment: start.segment, unit: start.unit + UInt32(offset / RecordPlace.unitBytes))
       let bytes = DiskBuffer(capacity: 4_096)
@@ -65,7 +66,9 @@ struct ForgedRecordTests {
     let file = try #require(disk.contents(of: StorePaths.segment(victim.segment)))
     #expect(Array(file[start.offset..<start.offset + 200]) == Array(payload[..<200]))
 
+    #expect(try await StoreCheck.run(on: disk).isSound)
     let again = try await openStore(disk)
+    #expect(await again.takeProblems().isEmpty)
     #expect(try await again.load(upload: 1) == [1, 2, 3])
     #expect(try await again.load(upload: 3) == [4])
     #expect(try await again.list(after: nil, limit: 9).records.map(\.chunk.id.upload) == [1, 3])

@@ -87,6 +87,34 @@ struct ScrubTests {
     #expect(await again.damagedChunks() == [.test(2)])
   }
 
+  @Test("a segment that can't be opened is not tried over and over")
+  func unopened() async throws {
+    let disk = MemoryDisk()
+    for upload in 1...2 as ClosedRange<UInt64> {
+      let store = try await openStore(disk)
+      try await store.store([1], upload: upload)
+      await store.close()
+    }
+    disk.injectFaults {
+      $0.kind == .open && $0.path == StorePaths.segment(1)
+        ? StoreError(.internal, "input/output error") : nil
+    }
+    let store = try await openStore(disk)
+    #expect(store.segmentToScrub() == 2)
+    try await store.scrub(2)
+    #expect(store.segmentToScrub() == nil)
+  }
+
+  @Test("what may be in the system's memory alone is not forgotten there")
+  func inDoubt() {
+    var segment = Segment(
+      number: 1, phase: .failed, capacity: 1 << 20, reserved: 1 << 20, end: 8_192, diskBytes: 8_192)
+    segment.liveBytes = 100
+    #expect(segment.mayBeScrubbed)
+    segment.doubt = Segment.Doubt(entries: [], kills: [], needed: [])
+    #expect(!segment.mayBeScrubbed)
+  }
+
   @Test("the disk is read, not what the system has in memory of it")
   func forgetting() async throws {
     let disk = MemoryDisk()
