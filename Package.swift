@@ -148,7 +148,7 @@ let package = Package(
 
     // Benchmarks: ours beside C's.
     .target(
-      name: "CYardsticks", dependencies: ["CProtobufC", "CSchemas"],
+      name: "CYardsticks", dependencies: ["CISAL", "CProtobufC", "CSchemas"],
       path: "Tests/Bench/CYardsticks"),
     program(
       "holdfast-bench",

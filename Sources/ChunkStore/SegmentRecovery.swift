@@ -37,7 +37,7 @@ struct SegmentRecovery: Sendable {
   private var headless: Set<UInt32> = []
   /// The segments' keys, as far as they have any and their headers are whole.
   private var keys: [UInt32: UInt64] = [:]
-  /// How many records of which others a segment ended.
+  /// How many records of which segments a segment ended.
   private var targets: [UInt32: [UInt32: Int]] = [:]
   /// Deletions of chunks, with the segments that tell of them, in the segments' order.
   private var deletions: [(segment: UInt32, kill: RecordKill)] = []

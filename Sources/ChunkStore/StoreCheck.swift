@@ -130,8 +130,9 @@ package struct StoreCheck: Sendable {
     } catch {
       report(number, "its header: \(error.message)")
     }
-    let footer = try await SegmentRecovery.footer(
+    var footer = try await SegmentRecovery.footer(
       of: file, number: number, fileBytes: head.fileBytes)
+    if footer?.disk != directory.disk { footer = nil }
     var entries: [SegmentEntry] = []
     var listed: Set<UInt32>?
     if let footer {

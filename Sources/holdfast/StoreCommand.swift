@@ -165,10 +165,10 @@ struct StoreDumpCommand: AsyncParsableCommand {
         "epoch": .number(chunk.epoch), "length": .number(UInt64(chunk.length)),
         "checksum": .string(hexadecimal(record.chunk.checksum)),
         "bucket": .string(chunk.name.bucket), "key": .string(chunk.name.key),
-        "deletedAt": record.deletedAt.map { .number(UInt64(clamping: $0)) } ?? .null,
-        "endsSegment": record.ends.map { .number(UInt64($0.segment)) } ?? .null,
-        "endsOffset": record.ends.map { .number(UInt64($0.offset)) } ?? .null,
-        "damagedBlocks": .array(record.badBlocks.map { .number(UInt64($0)) }),
+        "deleted_at": record.deletedAt.map { .number(UInt64(clamping: $0)) } ?? .null,
+        "ends_segment": record.ends.map { .number(UInt64($0.segment)) } ?? .null,
+        "ends_offset": record.ends.map { .number(UInt64($0.offset)) } ?? .null,
+        "damaged_blocks": .array(record.badBlocks.map { .number(UInt64($0)) }),
       ])
     case .nothing(let range):
       return .of([

@@ -4,6 +4,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <isa-l.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "clock.h"
 #include "yardsticks.h"
 
-enum { WRITE_BYTES = 1 << 20, CHUNK_BYTES = 8 << 20, APPEND_BYTES = 4096, ALIGNMENT = 4096 };
+enum { WRITE_BYTES = 1 << 20, CHUNK_BYTES = 8 << 20, APPEND_BYTES = 4096, ALIGNMENT = 4096, BLOCK_BYTES = 64 << 10 };
 
 #ifndef O_DIRECT
 #define O_DIRECT 0
@@ -79,7 +80,7 @@ int yardstick_evict(const char *path) {
   return -code;
 }
 
-double yardstick_reads(const char *directory, int count, int is_warm) {
+double yardstick_reads(const char *directory, int count, int is_warm, int is_summed) {
   char path[PATH_MAX];
   int fd = make_file(path, directory, count, 0);
   if (fd < 0) return fd;
@@ -87,7 +88,15 @@ double yardstick_reads(const char *directory, int count, int is_warm) {
   if (!is_warm) yardstick_evict(path);
   ssize_t length;
   double bytes = 0, start = now_seconds();
-  while ((length = read(fd, buffer, WRITE_BYTES)) > 0) bytes += length;
+  volatile unsigned sum = 0;
+  while ((length = read(fd, buffer, WRITE_BYTES)) > 0) {
+    bytes += length;
+    if (!is_summed) continue;
+    for (ssize_t start = 0; start < length; start += BLOCK_BYTES) {
+      ssize_t block = length - start < BLOCK_BYTES ? length - start : BLOCK_BYTES;
+      sum ^= crc32_iscsi((unsigned char *)buffer + start, (int)block, ~0u);
+    }
+  }
   double elapsed = now_seconds() - start;
   close(fd);
   unlink(path);

@@ -22,8 +22,9 @@ double yardstick_chunks(const char *directory, int count);
 double yardstick_appends(const char *directory, int count);
 
 // Bytes a second out of a file of `count` times 8 MiB in `directory` that was just written, 1 MiB a read:
-// out of the page cache, or, after that was emptied, from the disk. The file is removed.
-double yardstick_reads(const char *directory, int count, int is_warm);
+// out of the page cache, or, after that was emptied, from the disk; each 64 KiB may be summed by ISA-L's CRC-32C.
+// The file is removed.
+double yardstick_reads(const char *directory, int count, int is_warm, int is_summed);
 
 // Reads a second of 8 KiB at random places of such a file, past the page cache, one after the other.
 double yardstick_random_reads(const char *directory, int count, int reads);
