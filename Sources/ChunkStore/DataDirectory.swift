@@ -57,7 +57,7 @@ struct DataDirectory: Sendable, Hashable {
         throw StoreError(
           .preconditionFailed,
           "the data directory has no format file but holds '\(foreign)': "
-            + "it is not Holdfast's; give an empty directory")
+            + "it is no disk of a node; give one, or an empty directory for a new one")
       }
       return nil
     }

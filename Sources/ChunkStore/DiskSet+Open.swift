@@ -81,11 +81,11 @@ extension DiskSet {
     }
     do throws(StoreError) {
       let disk = try fresh.disk.get()
+      // Nothing is left in a directory that is somebody else's, not even a lock.
+      try await checkIsFresh(disk)
       let lock = try await disk.lock(StorePaths.lock)
       do throws(StoreError) {
-        if let known = try await DataDirectory.read(on: disk) {
-          throw StoreError(.alreadyExists, "it is a disk of node \(known.node) already")
-        }
+        try await checkIsFresh(disk)
         try await DataDirectory(
           node: identity.node, disk: max(1, random()), cluster: identity.cluster
         ).write(on: disk)
@@ -97,6 +97,11 @@ extension DiskSet {
     } catch {
       throw StoreError(error.code, "'\(fresh.path)': \(error.message)")
     }
+  }
+
+  private static func checkIsFresh(_ disk: any Disk) async throws(StoreError) {
+    guard let known = try await DataDirectory.read(on: disk) else { return }
+    throw StoreError(.alreadyExists, "it is a disk of node \(known.node) already")
   }
 
   /// Marks directories as about to become a new node's disks, before the first one is: should the power

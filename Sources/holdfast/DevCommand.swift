@@ -52,7 +52,8 @@ struct DevCommand: AsyncParsableCommand {
   func run() async throws {
     let data = data ?? Self.standardDirectory()
     let logger = server.logger("dev", standard: .warning)
-    StandardError.line("holdfast: \(nodes) nodes and a Directory, data in \(data)")
+    StandardError.line(
+      "holdfast: \(nodes) \(nodes == 1 ? "node" : "nodes") and a Directory, data in \(data)")
     let transport = try server.tls.transport(.peer)
     let directory = try await DirectoryRole(
       data: data + "/directory", listen: Address(listen), transport: transport,

@@ -1,9 +1,11 @@
 import DirectoryServer
+import Foundation
 import Logging
 import MetadataStore
 import RPC
 import RPCNIO
 import RPCServices
+import StoreModel
 import StoreProtocol
 
 /// The Directory with its database and its port.
@@ -19,6 +21,11 @@ struct DirectoryRole: ServerRole {
   ///
   /// - Throws: `StoreError` that says what is wrong with it.
   init(data: String, listen: Address, transport: NIOTransport, logger: Logger) async throws {
+    guard !FileManager.default.fileExists(atPath: "\(data)/segments") else {
+      throw StoreError(
+        .preconditionFailed,
+        "'\(data)' is the data directory of a node: give the Directory one of its own")
+    }
     let time = SystemTimeSource()
     let random = SystemRandomSource()
     let executors = (0...Self.readers).map { place in

@@ -53,6 +53,12 @@ struct NodeCommand: AsyncParsableCommand {
     guard !data.isEmpty else {
       throw ValidationError("Give the data directory: '--data <dir>', once for each disk.")
     }
+    let host = listen.lastIndex(of: ":").map { listen[..<$0] } ?? ""
+    if advertise == nil, ["", "*", "0.0.0.0", "::", "[::]"].contains(host) {
+      throw ValidationError(
+        "Nobody can connect to '\(listen)': say where others reach this node by "
+          + "'--advertise <host:port>', or listen at one of its addresses.")
+    }
   }
 
   func run() async throws {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChunkStore
+import Foundation
 import StoreModel
 
 /// `holdfast store`.
@@ -113,6 +114,12 @@ struct StoreDumpCommand: AsyncParsableCommand {
     let slash = segment.lastIndex(of: "/")
     let directory = slash.map { String(segment[..<$0]) } ?? "."
     let name = slash.map { String(segment[segment.index(after: $0)...]) } ?? segment
+    var isDirectory: ObjCBool = false
+    if FileManager.default.fileExists(atPath: segment, isDirectory: &isDirectory),
+      isDirectory.boolValue
+    {
+      throw StoreError(.dataLoss, "'\(segment)' is a directory: give a segment's file")
+    }
     let disk = try FileDisk(existing: directory.isEmpty ? "/" : directory)
     var isDamaged = false
     try await SegmentDump.run(name, on: disk) { item in

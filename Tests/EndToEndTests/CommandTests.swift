@@ -64,6 +64,18 @@ import Testing
     #expect(outcome.status == 64 && outcome.errors.contains("UTF-8"), "\(outcome.errors)")
   }
 
+  @Test("a node that listens at all addresses has to say where it is reached")
+  func advertise() async throws {
+    let scratch = try Scratch()
+    defer { scratch.remove() }
+    for address in ["0.0.0.0:0", "[::]:0", ":0"] {
+      let node = try RunningProcess(
+        ["node", "--data", scratch.path("data"), "--listen", address], scratch: scratch)
+      let outcome = await node.outcome()
+      #expect(outcome.status == 64 && outcome.errors.contains("--advertise"), "\(outcome.errors)")
+    }
+  }
+
   @Test("help and version go to standard output and end well")
   func help() async throws {
     let scratch = try Scratch()

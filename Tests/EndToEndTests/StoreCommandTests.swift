@@ -142,11 +142,12 @@ import Testing
       atPath: scratch.path("empty"), withIntermediateDirectories: true)
     let cases: [([String], Int32, String)] = [
       (["verify", "missing"], 66, "missing"),
-      (["verify", "thesis"], 73, "not Holdfast's"),
+      (["verify", "thesis"], 73, "no disk of a node"),
       (["verify", "empty"], 73, "empty"),
       (["verify"], 64, "dir"),
       (["dump", "missing"], 66, "missing"),
       (["dump", "missing/00000001.segment"], 66, "missing"),
+      (["dump", "thesis"], 65, "directory"),
       (["dump"], 64, "segment"),
     ]
     for (arguments, status, word) in cases {
