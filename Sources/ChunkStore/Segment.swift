@@ -73,6 +73,8 @@ struct Segment: Sendable {
   var mayBeUnsynced = false
   /// Whether no sync of it failed since the store opened.
   var isSyncable = true
+  /// Whether it ended with a checkpoint once, and has lost its end.
+  var isCut = false
   /// Whether its file is on its way out.
   var isLeaving = false
   /// Whether it was told that something failed with it.

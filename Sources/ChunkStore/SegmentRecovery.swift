@@ -11,9 +11,14 @@ import StoreModel
 /// one that existed before.
 struct SegmentRecovery: Sendable {
   /// What is known of a segment before its entries are taken in.
-  private enum Content: Sendable {
+  enum Content: Sendable {
     case sealed(SegmentCheckpoint.Footer)
     case scanned(SegmentScan)
+
+    /// Whether nothing is known to have been in it.
+    var isEmpty: Bool {
+      if case .scanned(let scan) = self { scan.isEmpty } else { false }
+    }
 
     /// How many chunks it has.
     var entryCount: Int {
@@ -26,15 +31,17 @@ struct SegmentRecovery: Sendable {
 
   let disk: any Disk
   let directory: DataDirectory
-  private(set) var state: StoreState
+  var state: StoreState
   private(set) var problems: [ChunkStoreProblem] = []
   /// Segments that must be there from now on.
-  private(set) var listed: Set<UInt32> = []
-  private var contents: [UInt32: Content] = [:]
+  var listed = SegmentList()
+  private(set) var contents: [UInt32: Content] = [:]
   /// The list of segments as it was found.
-  private var known: SegmentList?
+  private(set) var known: SegmentList?
   /// Segments whose headers are damaged.
-  private var headless: Set<UInt32> = []
+  private(set) var headless: Set<UInt32> = []
+  /// Whether sealed segments could be synced, where that was tried.
+  var synced: [UInt32: Bool] = [:]
   /// The segments' keys, as far as they have any and their headers are whole.
   private var keys: [UInt32: UInt64] = [:]
   /// How many records of which segments a segment ended.
@@ -81,10 +88,10 @@ struct SegmentRecovery: Sendable {
     state.attention = Set(state.segments.keys)
   }
 
-  /// What is said of a file that is what is left of a segment.
+  /// What is said of a mark.
   static let lostSegment =
-    "is what is left of a segment in which nothing was found: the chunks that were in it are lost here; "
-    + "remove it when nobody wants to look into it any more"
+    "something of this segment was lost here, and what is left of it may be in this file: remove it when nobody "
+    + "needs to know any more"
 
   /// The numbers of the segments that are there; notes those that should be.
   private mutating func findSegments() async throws(StoreError) -> [UInt32] {
@@ -111,7 +118,9 @@ struct SegmentRecovery: Sendable {
     }
     for number in (known?.numbers ?? []).subtracting(numbers).sorted() {
       report(StorePaths.segment(number), "is gone: the chunks in it are lost here")
+      try? await disk.mark(number)
     }
+    if known == nil, numbers.isEmpty { try await checkIsNew() }
     let highest = max(numbers.last ?? 0, known?.numbers.max() ?? 0)
     state.nextNumber = max(highest + 1, known?.next ?? 1)
     return numbers
@@ -120,13 +129,15 @@ struct SegmentRecovery: Sendable {
   /// Reads what a segment says of itself and of others.
   private mutating func survey(_ number: UInt32) async throws(StoreError) {
     let path = StorePaths.segment(number)
-    listed.insert(number)
+    listed.begin(number)
+    let wasSealed = known?.isSealed(number) ?? false
+    if wasSealed { listed.open.remove(number) }
     do throws(StoreError) {
       let file = try await disk.open(path)
       let size = try await file.read(at: 0, length: 0)
       let head = try await header(of: file, path)
-      guard head.map({ $0.disk == directory.disk && $0.number == number }) ?? true else {
-        report(path, "belongs to another disk; left alone")
+      if let stranger = head?.stranger(as: number, of: directory) {
+        report(path, "\(stranger); left alone")
         return
       }
       state.segments[number] = Segment(
@@ -181,6 +192,7 @@ struct SegmentRecovery: Sendable {
             noteKill(kill, of: number)
             targets[number, default: [:]][kill.place.segment, default: 0] += 1
           }
+          await noteSealed(number, file)
           return .sealed(footer)
         }
         report(StorePaths.segment(number), "its checkpoint is damaged; the whole segment was read")
@@ -189,11 +201,20 @@ struct SegmentRecovery: Sendable {
       isUnreadable = true
       report(StorePaths.segment(number), "its checkpoint can't be read: \(error.message)")
     }
+    let isCut = sealed == nil && !isUnreadable && known?.isSealed(number) ?? false
+    if isCut {
+      report(
+        StorePaths.segment(number),
+        "its end is damaged or gone: the whole segment was read; chunks, and deletions, of which it told may be "
+          + "lost here")
+      state.segments[number]?.isCut = true
+    }
     var scan = await SegmentScan(
-      of: file, number: number, key: keys[number], fileBytes: fileBytes, footer: sealed)
+      of: file, number: number, key: keys[number], fileBytes: fileBytes, footer: sealed,
+      isCut: isCut)
     scan.isUnreadable = scan.isUnreadable || isUnreadable
     for kill in scan.kills { noteKill(kill, of: number) }
-    guard sealed == nil else { return .scanned(scan) }
+    guard !scan.isSealed else { return .scanned(scan) }
     do throws(StoreError) {
       // A process that was killed may have left bytes that the system has not written yet: what is
       // believed from here on must outlive a power cut. A checkpoint names only what does.
@@ -253,7 +274,8 @@ struct SegmentRecovery: Sendable {
           report(path, "its checkpoint can no longer be read; chunks in it are missing here")
           state.unread.insert(number)
         }
-        state.segments[number]?.mayBeUnsynced = true
+        state.segments[number]?.mayBeUnsynced = synced[number] != true
+        state.segments[number]?.isSyncable = synced[number] != false
         state.segments[number]?.killTargets = targets[number] ?? [:]
         state.segments[number]?.writtenBytes = Int(clamping: footer.writtenBytes)
         state.segments[number]?.items = Int(footer.entryCount) + Int(footer.killCount)
@@ -277,6 +299,9 @@ struct SegmentRecovery: Sendable {
       take(scan, of: number)
     case .scanned(let scan):
       take(scan, of: number)
+    }
+    if headless.contains(number), contents[number]?.isEmpty == false {
+      report(path, "its header is damaged; what it holds was read all the same")
     }
   }
 
@@ -406,6 +431,7 @@ struct SegmentRecovery: Sendable {
           durableBatch: scan.durableBatch),
         number: number, disk: directory.disk, recordsEnd: scan.recordsEnd, writer: writer)
       state.sealed(number, diskBytes: bytes)
+      listed.open.remove(number)
     } catch {
       state.fail(number)
       report(
@@ -413,74 +439,7 @@ struct SegmentRecovery: Sendable {
     }
   }
 
-  /// Removes segments that nothing was written to before the power went, and writes down which are left.
-  private mutating func dropEmpty(_ numbers: [UInt32]) async throws(StoreError) {
-    var empty: [UInt32] = []
-    for number in numbers {
-      guard case .scanned(let scan)? = contents[number], scan.isEmpty else { continue }
-      state.segments[number] = nil
-      // None is listed before its header is durable, and none is sealed that holds nothing.
-      if scan.isSealed || (headless.contains(number) && known?.numbers.contains(number) ?? true) {
-        await setAside(number)
-      } else {
-        empty.append(number)
-        listed.remove(number)
-      }
-    }
-    // What a process that was killed left in the directory must outlive a power cut as well: the list's
-    // writing sees to that, and so must we where it isn't written.
-    guard !empty.isEmpty || listed != known?.numbers else {
-      try await disk.sync(directory: StorePaths.segments)
-      return
-    }
-    do throws(StoreError) {
-      try await writeList(empty)
-    } catch {
-      // A full disk: what stands there now is right but for segments that nothing was written to.
-      guard error.code == .resourceExhausted else { throw error }
-      report(SegmentList.path, "cannot be written: \(error.message)")
-      try await disk.sync(directory: StorePaths.segments)
-      return
-    }
-    for number in empty {
-      do throws(StoreError) {
-        try await disk.remove(StorePaths.segment(number))
-      } catch {
-        report(StorePaths.segment(number), "cannot be removed: \(error.message)")
-      }
-    }
-  }
-
-  /// Gives what is left of a segment that was there another name.
-  private mutating func setAside(_ number: UInt32) async {
-    let path = StorePaths.segment(number)
-    let lost = path + StorePaths.lostSuffix
-    do throws(StoreError) {
-      try await disk.rename(path, to: lost)
-      listed.remove(number)
-      report(lost, SegmentRecovery.lostSegment)
-    } catch {
-      report(path, "nothing was found in it, and it can't be renamed: \(error.message)")
-    }
-  }
-
-  /// Writes down which segments are left; on a full disk with the room of those that nothing was written to.
-  private func writeList(_ empty: [UInt32]) async throws(StoreError) {
-    let list = SegmentList(numbers: listed, next: state.nextNumber)
-    do throws(StoreError) {
-      try await list.write(on: disk)
-    } catch {
-      guard error.code == .resourceExhausted, !empty.isEmpty else { throw error }
-      for number in empty {
-        let file = try await disk.openForWriting(StorePaths.segment(number))
-        try await file.truncate(to: SegmentHeader.bytes)
-        await file.close()
-      }
-      try await list.write(on: disk)
-    }
-  }
-
-  private mutating func report(_ path: String, _ message: String) {
+  mutating func report(_ path: String, _ message: String) {
     guard problems.count < SegmentStore.maxProblems else { return }
     problems.append(ChunkStoreProblem(path: path, message: message))
   }

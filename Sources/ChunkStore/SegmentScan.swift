@@ -46,12 +46,13 @@ struct SegmentScan: Sendable {
   ///   - number: its number.
   ///   - key: its key; nil where that isn't known.
   ///   - fileBytes: how long its file is.
-  ///   - footer: its footer; nil: it was not sealed.
+  ///   - footer: its footer; nil: it has none.
+  ///   - isCut: whether it was sealed all the same.
   init(
     of file: any DiskFile, number: UInt32, key: UInt64?, fileBytes: Int,
-    footer: SegmentCheckpoint.Footer?
+    footer: SegmentCheckpoint.Footer?, isCut: Bool = false
   ) async {
-    isSealed = footer != nil
+    isSealed = footer != nil || isCut
     var scanner = SegmentScanner(
       file: file, number: number, key: key, end: footer.map { Int($0.offset) } ?? fileBytes)
     var bad: [RecordHeader] = []
@@ -59,7 +60,7 @@ struct SegmentScan: Sendable {
     var more = 0
     // Good ones of which nothing says yet that they were durable: few at a time.
     var unsure: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
-    var durable = footer?.durableBatch ?? 0
+    var durable = isCut ? .max : footer?.durableBatch ?? 0
     while let finding = await scanner.next() {
       if case .brokenHeader(let place, let batch) = finding {
         if broken.count < SegmentScan.maxBroken { broken.append((place, batch)) } else { more += 1 }

@@ -218,7 +218,7 @@ extension SegmentStore {
     let key = ChunkIndex.mix(keySeed &+ UInt64(number))
     SegmentHeader(number: number, disk: diskNumber, key: key).encode(into: head.bytes)
     try await writer.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
-    try await changeList { $0.insert(number) }
+    try await changeList { $0.begin(number) }
     shell.withLock { shell in
       var segment = Segment(
         number: number, phase: .active, capacity: capacity, reserved: reserved,
@@ -232,13 +232,13 @@ extension SegmentStore {
   }
 
   /// Changes the list of segments; it, and all names in the segments' directory, are durable then.
-  private func changeList(_ change: (inout Set<UInt32>) -> Void) async throws(StoreError) {
+  private func changeList(_ change: (inout SegmentList) -> Void) async throws(StoreError) {
     await turns.take(.list)
     defer { turns.end(.list) }
     var listed = shell.withLock(\.listed)
     change(&listed)
-    let next = shell.withLock(\.state.nextNumber)
-    try await SegmentList(numbers: listed, next: next).write(on: disk)
+    listed.next = shell.withLock(\.state.nextNumber)
+    try await listed.write(on: disk)
     shell.withLock { [listed] in $0.listed = listed }
   }
 
@@ -288,6 +288,8 @@ extension SegmentStore {
         durableBatch: segment.durableBatch),
       number: number, disk: diskNumber, recordsEnd: segment.end, writer: segment.writer)
     shell.withLock { $0.state.sealed(number, diskBytes: bytes) }
+    // Where there is no room for the list, a lost checkpoint will be taken for one that was never written.
+    try? await changeList { $0.open.remove(number) }
   }
 
   private static let sealSlice = 8_192
@@ -382,6 +384,9 @@ extension SegmentStore {
     }
     guard isLeaving else { return }
     do throws(StoreError) {
+      if shell.withLock({ $0.state.segments[number]?.isCut ?? false }) {
+        try await disk.mark(number)
+      }
       do throws(StoreError) {
         try await changeList { $0.remove(number) }
       } catch {

@@ -62,8 +62,8 @@ package final class SegmentStore: ChunkStore {
     var listing: ChunkListing?
     /// Seconds since 1970 at which each segment was last verified, whatever was found.
     var verifiedAt: [UInt32: Int64] = [:]
-    /// What listed segments are durable.
-    var listed: Set<UInt32> = []
+    /// The list of segments as it is on disk.
+    var listed = SegmentList()
     /// When to look again at what only time changes, in seconds since 1970.
     var nextTick: Int64 = .min
     var isClosed = false

@@ -94,11 +94,13 @@ package struct StoreCheck: Sendable {
       }
     }
     segments = numbers.count
-    if let list = try await SegmentList.read(on: disk) {
+    let list = try await SegmentList.read(on: disk)
+    let isOld = try await disk.hasReserve
+    if let list {
       for number in list.numbers.subtracting(numbers).sorted() {
         report(number, "is gone: the chunks in it are lost here")
       }
-    } else if !numbers.isEmpty {
+    } else if !numbers.isEmpty || isOld {
       problems.append(
         ChunkStoreProblem(path: SegmentList.path, message: "is damaged or gone"))
     }
@@ -107,7 +109,8 @@ package struct StoreCheck: Sendable {
     oldestVerification = times.min()
     for number in numbers.sorted() {
       do throws(StoreError) {
-        try await read(number, on: disk, directory: directory)
+        try await read(
+          number, wasSealed: list?.isSealed(number) ?? false, on: disk, directory: directory)
       } catch {
         report(number, "cannot be read: \(error.message)")
       }
@@ -116,7 +119,7 @@ package struct StoreCheck: Sendable {
   }
 
   private mutating func read(
-    _ number: UInt32, on disk: any Disk, directory: DataDirectory
+    _ number: UInt32, wasSealed: Bool, on disk: any Disk, directory: DataDirectory
   ) async throws(StoreError) {
     let file = try await disk.open(StorePaths.segment(number))
     let head = try await file.read(at: 0, length: SegmentHeader.bytes)
@@ -124,7 +127,7 @@ package struct StoreCheck: Sendable {
     do throws(StoreError) {
       let header = try SegmentHeader(decoding: head.bytes)
       key = header.key
-      if let stranger = StoreCheck.stranger(header, as: number, of: directory) {
+      if let stranger = header.stranger(as: number, of: directory) {
         return report(number, stranger)
       }
     } catch {
@@ -133,6 +136,8 @@ package struct StoreCheck: Sendable {
     var footer = try await SegmentRecovery.footer(
       of: file, number: number, fileBytes: head.fileBytes)
     if footer?.disk != directory.disk { footer = nil }
+    let isCut = footer == nil && wasSealed
+    if isCut { report(number, "its end is damaged or gone") }
     var entries: [SegmentEntry] = []
     var listed: Set<UInt32>?
     if let footer {
@@ -144,7 +149,8 @@ package struct StoreCheck: Sendable {
     }
     let end = footer.map { Int($0.offset) } ?? head.fileBytes
     let scanner = SegmentScanner(file: file, number: number, key: key, end: end)
-    let found = await scan(scanner, durable: footer?.durableBatch ?? 0, listed: listed)
+    let found = await scan(
+      scanner, durable: isCut ? .max : footer?.durableBatch ?? 0, listed: listed)
     // What the checkpoint names and is not there: it counts, unless something ended it.
     for entry in entries where !found.contains(entry.unit) {
       records[entry.id, default: []].append(
@@ -199,14 +205,6 @@ package struct StoreCheck: Sendable {
       }
     }
     return found
-  }
-
-  /// What makes a segment one in which nothing counts here; nil where it is the disk's own.
-  private static func stranger(
-    _ header: SegmentHeader, as number: UInt32, of directory: DataDirectory
-  ) -> String? {
-    if header.disk != directory.disk { return "belongs to another disk" }
-    return header.number == number ? nil : "is segment \(header.number) under another name"
   }
 
   private mutating func take(_ header: RecordHeader, isDamaged: Bool) {

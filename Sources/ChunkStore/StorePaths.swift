@@ -17,7 +17,8 @@ enum StorePaths {
   /// What the names of files end with that are written before they take their place.
   static let temporarySuffix = ".new"
 
-  /// What the names of files end with that are what is left of segments in which nothing was found.
+  /// What the names of files end with that tell of what was lost: what is left of segments in which nothing was found,
+  /// or nothing, where the rest of a segment was moved or the whole of it is gone.
   static let lostSuffix = ".lost"
 
   /// The path of a segment.

@@ -78,7 +78,8 @@ struct ChunkIndexTests {
   @Test("the list of segments survives being written down, and damage is noticed")
   func segmentList() {
     for numbers in [[], [1], [1, 2, 3, 5, 9, 10]] as [Set<UInt32>] {
-      let list = SegmentList(numbers: numbers, next: 77)
+      let list = SegmentList(
+        numbers: numbers, open: numbers.filter { $0 % 3 == 0 }, next: 77)
       let text = list.text
       #expect(SegmentList(parsing: text) == list)
       #expect(SegmentList(parsing: text + "x") == nil)

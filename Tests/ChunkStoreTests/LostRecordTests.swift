@@ -1,6 +1,7 @@
 import Checksum
 import NIOCore
 import StoreModel
+import Synchronization
 import Testing
 
 @testable import ChunkStore
@@ -52,6 +53,82 @@ struct LostRecordTests {
     }
     try await disk.remove(Self.path + ".lost")
     #expect(try await StoreCheck.run(on: disk).isSound)
+  }
+
+  @Test(
+    "what a sealed segment loses with its end is not taken for torn, and the loss is told of each time",
+    arguments: 0..<5)
+  func lostEnd(damage: Int) async throws {
+    let disk = try await Self.disk(isSealed: true)
+    let size = try #require(disk.contents(of: Self.path)).count
+    disk.corrupt(Self.path) { file in
+      switch damage {
+      case 0: file.removeLast(4_096)
+      case 1: for place in size - 4_096..<size { file[place] = 0 }
+      case 2: file += [0]
+      // In the payload, or the header, of the second record.
+      case 3: file.removeLast(size - 20_000)
+      default: for place in 16_390..<size { file[place] = 0 }
+      }
+    }
+    let isWhole = damage < 3
+    let check = try await StoreCheck.run(on: disk)
+    #expect(!check.isSound && check.tornRecords == 0 && check.chunks == (isWhole ? 3 : 1))
+    for life in 0..<3 {
+      let store = try await openStore(disk)
+      let problems = await store.takeProblems()
+      #expect(problems.allSatisfy { $0.path.hasPrefix(Self.path) }, "\(problems)")
+      #expect(!problems.isEmpty, "life \(life)")
+      #expect(!problems.contains { $0.message.contains("was being written") })
+      #expect(try await store.load(upload: 1) == pattern(9_000, seed: 1))
+      for upload in 2...3 as ClosedRange<UInt64> {
+        let found = await code { _ = try await store.load(upload: upload) }
+        #expect(isWhole ? found == nil : found != nil, "chunk \(upload) in life \(life)")
+      }
+      await store.upkeepAll()
+      await store.close()
+      #expect(try await !StoreCheck.run(on: disk).isSound, "life \(life)")
+    }
+  }
+
+  @Test("a segment that ends with its checkpoint is listed as such, and one that doesn't is not")
+  func list() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    try await store.store([1], upload: 1)
+    #expect(try await SegmentList.read(on: disk) == SegmentList(numbers: [1], open: [1], next: 2))
+    store.shell.withLock { $0.state.retire() }
+    await store.upkeepAll()
+    try await store.store([2], upload: 2)
+    #expect(
+      try await SegmentList.read(on: disk) == SegmentList(numbers: [1, 2], open: [2], next: 3))
+    disk.crash()
+    let again = try await openStore(disk)
+    await again.upkeepAll()
+    let list = try #require(try await SegmentList.read(on: disk))
+    #expect(list.isSealed(1) && list.next > 2)
+    #expect(await again.takeProblems().isEmpty)
+  }
+
+  @Test(
+    "segments that are gone are told of until somebody removes the mark", arguments: [true, false])
+  func gone(isAll: Bool) async throws {
+    let disk = try await Self.disk(isSealed: true)
+    try await disk.remove(Self.path)
+    if isAll { try await disk.remove(SegmentList.path) }
+    let mark = (isAll ? SegmentList.path : Self.path) + ".lost"
+    for _ in 0..<3 {
+      #expect(try await !StoreCheck.run(on: disk).isSound)
+      let store = try await openStore(disk)
+      #expect(await !store.takeProblems().isEmpty)
+      await store.close()
+      disk.crash()
+      #expect(disk.contents(of: mark) == [])
+    }
+    try await disk.remove(mark)
+    #expect(try await StoreCheck.run(on: disk).isSound)
+    let store = try await openStore(disk)
+    #expect(await store.takeProblems().isEmpty)
   }
 
   @Test(

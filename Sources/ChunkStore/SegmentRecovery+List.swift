@@ -1,0 +1,118 @@
+import StoreModel
+
+/// What recovery does with the list of segments, and with those in which nothing was found.
+extension SegmentRecovery {
+  /// Removes segments that nothing was written to before the power went, and writes down which are left.
+  mutating func dropEmpty(_ numbers: [UInt32]) async throws(StoreError) {
+    var empty: [UInt32] = []
+    for number in numbers {
+      guard case .scanned(let scan)? = contents[number], scan.isEmpty else { continue }
+      state.segments[number] = nil
+      // None is listed before its header is durable, and none is sealed that holds nothing.
+      if scan.isSealed || (headless.contains(number) && known?.numbers.contains(number) ?? true) {
+        await setAside(number)
+      } else {
+        empty.append(number)
+        listed.remove(number)
+      }
+    }
+    // What a process that was killed left in the directory must outlive a power cut as well: the list's
+    // writing sees to that, and so must we where it isn't written.
+    guard !empty.isEmpty || listed.numbers != known?.numbers || listed.open != known?.open else {
+      try await disk.sync(directory: StorePaths.segments)
+      return
+    }
+    do throws(StoreError) {
+      try await writeList(empty)
+    } catch {
+      // A full disk: what stands there now is right but for segments that nothing was written to.
+      guard error.code == .resourceExhausted else { throw error }
+      report(SegmentList.path, "cannot be written: \(error.message)")
+      try await disk.sync(directory: StorePaths.segments)
+      return
+    }
+    for number in empty {
+      do throws(StoreError) {
+        try await disk.remove(StorePaths.segment(number))
+      } catch {
+        report(StorePaths.segment(number), "cannot be removed: \(error.message)")
+      }
+    }
+  }
+
+  /// Gives what is left of a segment that was there another name.
+  private mutating func setAside(_ number: UInt32) async {
+    let path = StorePaths.segment(number)
+    let lost = path + StorePaths.lostSuffix
+    do throws(StoreError) {
+      try await disk.rename(path, to: lost)
+      listed.remove(number)
+      report(lost, SegmentRecovery.lostSegment)
+    } catch {
+      report(path, "nothing was found in it, and it can't be renamed: \(error.message)")
+    }
+  }
+
+  /// Writes down which segments are left; on a full disk with the room of those that nothing was written to.
+  private func writeList(_ empty: [UInt32]) async throws(StoreError) {
+    var list = listed
+    list.next = state.nextNumber
+    do throws(StoreError) {
+      try await list.write(on: disk)
+    } catch {
+      guard error.code == .resourceExhausted, !empty.isEmpty else { throw error }
+      for number in empty {
+        let file = try await disk.openForWriting(StorePaths.segment(number))
+        try await file.truncate(to: SegmentHeader.bytes)
+        await file.close()
+      }
+      try await list.write(on: disk)
+    }
+  }
+
+  /// Notes that a segment ends with its checkpoint, where the list doesn't say so yet: once that is surely on the disk, for
+  /// a process that was killed may have left it in the system's memory.
+  mutating func noteSealed(_ number: UInt32, _ file: any DiskFile) async {
+    guard listed.open.contains(number) else { return }
+    synced[number] = (try? await file.writeAndSync([])) != nil
+    if synced[number] == true { listed.open.remove(number) }
+  }
+
+  /// Tells of segments that must have been here, where neither they nor their list are: the reserve is made after the list.
+  mutating func checkIsNew() async throws(StoreError) {
+    guard try await disk.hasReserve else { return }
+    report(SegmentList.path, "is gone, and there is no segment: the chunks that were here are lost")
+    try? await disk.mark(SegmentList.path)
+  }
+}
+
+extension SegmentHeader {
+  /// Why a segment is not the one that its name says; nil where it is.
+  func stranger(as number: UInt32, of directory: DataDirectory) -> String? {
+    if disk != directory.disk { return "belongs to another disk" }
+    return self.number == number ? nil : "is segment \(self.number) under another name"
+  }
+}
+
+extension Disk {
+  /// Whether a store was opened here before, with room for its reserve.
+  var hasReserve: Bool {
+    get async throws(StoreError) {
+      try await list("").contains { $0.name == StorePaths.reserve }
+    }
+  }
+
+  /// Has a loss be told of each time until somebody removes the mark; durable once the directory's names are.
+  func mark(_ path: String) async throws(StoreError) {
+    do throws(StoreError) {
+      await (try create(path + StorePaths.lostSuffix, reserving: 0, direct: false)).close()
+    } catch {
+      guard error.code == .alreadyExists else { throw error }
+    }
+  }
+
+  /// The same for a segment.
+  func mark(_ number: UInt32) async throws(StoreError) {
+    try await mark(StorePaths.segment(number))
+  }
+}
