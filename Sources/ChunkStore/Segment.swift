@@ -73,7 +73,7 @@ struct Segment: Sendable {
   var mayBeUnsynced = false
   /// Whether no sync of it failed since the store opened.
   var isSyncable = true
-  /// Whether it ended with a checkpoint once, and has lost its end.
+  /// Whether it was sealed and has lost its end, or what that said of ended records.
   var isCut = false
   /// Whether its file is on its way out.
   var isLeaving = false

@@ -12,6 +12,9 @@ struct SegmentHeader: Sendable, Hashable {
   /// which had none.
   var key: UInt64?
 
+  /// The key of a segment in which nothing counts any more, and that is about to be removed: no record has it.
+  static let emptiedKey: UInt64 = 0
+
   /// Bytes of it: a whole disk block.
   static let bytes = DiskBuffer.alignment
   /// The first 8 bytes, read as a little-endian number: `HFseg`, CR, LF, 0x1A.

@@ -4,7 +4,11 @@ import StoreModel
 extension SegmentRecovery {
   /// Removes segments that nothing was written to before the power went, and writes down which are left.
   mutating func dropEmpty(_ numbers: [UInt32]) async throws(StoreError) {
-    var empty: [UInt32] = []
+    var empty = emptied.sorted()
+    for number in empty {
+      listed.remove(number)
+      state.segments[number] = nil
+    }
     for number in numbers {
       guard case .scanned(let scan)? = contents[number], scan.isEmpty else { continue }
       state.segments[number] = nil

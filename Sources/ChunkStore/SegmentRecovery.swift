@@ -38,6 +38,8 @@ struct SegmentRecovery: Sendable {
   private(set) var contents: [UInt32: Content] = [:]
   /// The list of segments as it was found.
   private(set) var known: SegmentList?
+  /// Segments in which nothing counts any more, as they say themselves.
+  private(set) var emptied: Set<UInt32> = []
   /// Segments whose headers are damaged.
   private(set) var headless: Set<UInt32> = []
   /// Whether sealed segments could be synced, where that was tried.
@@ -138,12 +140,17 @@ struct SegmentRecovery: Sendable {
       let head = try await header(of: file, path)
       if let stranger = head?.stranger(as: number, of: directory) {
         report(path, "\(stranger); left alone")
+        if known?.numbers.contains(number) != true { listed.remove(number) }
         return
       }
       state.segments[number] = Segment(
         number: number, phase: .sealed, capacity: size.fileBytes, reserved: size.fileBytes,
         end: size.fileBytes, diskBytes: size.diskBytes)
       if head == nil { headless.insert(number) }
+      if head?.key == SegmentHeader.emptiedKey {
+        emptied.insert(number)
+        return
+      }
       keys[number] = head?.key
       contents[number] = await content(of: file, number: number, fileBytes: size.fileBytes)
       await file.close()
@@ -196,13 +203,15 @@ struct SegmentRecovery: Sendable {
           return .sealed(footer)
         }
         report(StorePaths.segment(number), "its checkpoint is damaged; the whole segment was read")
+        // Deletions of which it told may be lost, unless it was torn while it was written.
+        state.segments[number]?.isCut = known?.isSealed(number) ?? false
       }
     } catch {
       isUnreadable = true
       report(StorePaths.segment(number), "its checkpoint can't be read: \(error.message)")
     }
-    let isCut = sealed == nil && !isUnreadable && known?.isSealed(number) ?? false
-    if isCut {
+    let wasSealed = known?.isSealed(number) ?? false
+    if wasSealed, sealed == nil, !isUnreadable {
       report(
         StorePaths.segment(number),
         "its end is damaged or gone: the whole segment was read; chunks, and deletions, of which it told may be "
@@ -211,7 +220,7 @@ struct SegmentRecovery: Sendable {
     }
     var scan = await SegmentScan(
       of: file, number: number, key: keys[number], fileBytes: fileBytes, footer: sealed,
-      isCut: isCut)
+      wasSealed: wasSealed)
     scan.isUnreadable = scan.isUnreadable || isUnreadable
     for kill in scan.kills { noteKill(kill, of: number) }
     guard !scan.isSealed else { return .scanned(scan) }
@@ -373,6 +382,7 @@ struct SegmentRecovery: Sendable {
         overtaken.append(RecordKill(id: entry.id, place: place))
         continue
       }
+      if let scan, scan.unsure.contains(entry.unit), state.index[entry.id] != nil { continue }
       let old = state.takeIn(
         entry.id,
         ChunkIndex.Entry(

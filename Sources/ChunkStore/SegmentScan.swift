@@ -7,6 +7,8 @@ struct SegmentScan: Sendable {
   private(set) var entries: [SegmentEntry] = []
   /// The places of those whose payload is damaged.
   private(set) var damaged: Set<UInt32> = []
+  /// Those of the damaged ones that may have been torn: they count if nothing else of their chunks does.
+  private(set) var unsure: Set<UInt32> = []
   /// Records of which no later one says that they were durable before the store was opened: what was
   /// read may stand in the system's memory alone, where a sync failed before.
   private(set) var doubtful: Set<UInt32> = []
@@ -47,20 +49,20 @@ struct SegmentScan: Sendable {
   ///   - key: its key; nil where that isn't known.
   ///   - fileBytes: how long its file is.
   ///   - footer: its footer; nil: it has none.
-  ///   - isCut: whether it was sealed all the same.
+  ///   - wasSealed: whether it was sealed all the same.
   init(
     of file: any DiskFile, number: UInt32, key: UInt64?, fileBytes: Int,
-    footer: SegmentCheckpoint.Footer?, isCut: Bool = false
+    footer: SegmentCheckpoint.Footer?, wasSealed: Bool = false
   ) async {
-    isSealed = footer != nil || isCut
+    isSealed = footer != nil || wasSealed
     var scanner = SegmentScanner(
       file: file, number: number, key: key, end: footer.map { Int($0.offset) } ?? fileBytes)
     var bad: [RecordHeader] = []
     var broken: [(place: RecordPlace, batch: UInt64)] = []
     var more = 0
     // Good ones of which nothing says yet that they were durable: few at a time.
-    var unsure: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
-    var durable = isCut ? .max : footer?.durableBatch ?? 0
+    var recent: [(unit: UInt32, batch: UInt64, kill: RecordKill?)] = []
+    var durable = footer?.durableBatch ?? 0
     while let finding = await scanner.next() {
       if case .brokenHeader(let place, let batch) = finding {
         if broken.count < SegmentScan.maxBroken { broken.append((place, batch)) } else { more += 1 }
@@ -68,7 +70,7 @@ struct SegmentScan: Sendable {
       guard case .record(let header, let badBlocks) = finding else { continue }
       if header.durableBatch > durable {
         durable = header.durableBatch
-        unsure.removeAll { $0.batch <= durable }
+        recent.removeAll { $0.batch <= durable }
       }
       recordsEnd = header.place.offset + header.recordBytes
       guard badBlocks.isEmpty else {
@@ -77,30 +79,43 @@ struct SegmentScan: Sendable {
       }
       take(header)
       if header.batch > durable, !isSealed {
-        unsure.append((header.place.unit, header.batch, header.kill))
+        recent.append((header.place.unit, header.batch, header.kill))
       }
     }
     if let failure = scanner.failure {
       isUnreadable = true
       problems.append((nil, "a part of it can't be read: \(failure.message)"))
     }
-    for record in unsure {
+    for record in recent {
       doubtful.insert(record.unit)
       if let kill = record.kill { doubtfulKills.append(kill) }
     }
-    judge(bad, durable: durable)
-    for record in broken { judge(brokenAt: record.place, batch: record.batch, durable: durable) }
+    // Without its footer a segment that was sealed doesn't say of its last commit whether it was durable.
+    let hasLostEnd = wasSealed && footer == nil
+    judge(bad, durable: durable, hasLostEnd: hasLostEnd)
+    for record in broken {
+      let isOld = hasLostEnd || (record.batch > 0 && record.batch <= durable)
+      judge(brokenAt: record.place, isDamaged: isOld, durable: durable)
+    }
     if more > 0 { problems.append((nil, "\(more) more headers are not whole, or other places'")) }
     entries.sort { $0.unit < $1.unit }
   }
 
   /// Tells records that were damaged from those that were torn before they were acknowledged.
-  private mutating func judge(_ bad: [RecordHeader], durable: UInt64) {
+  private mutating func judge(_ bad: [RecordHeader], durable: UInt64, hasLostEnd: Bool) {
     for header in bad {
       let what = "chunk \(header.record.chunk.id) at byte \(header.place.offset)"
       if header.batch <= durable {
         take(header)
         damaged.insert(header.place.unit)
+        problems.append((header.place.unit, "\(what) is damaged"))
+      } else if hasLostEnd {
+        // It may have been torn: what it ended, or another record of the chunk, counts then.
+        if header.kind == .chunk {
+          take(header, ends: false)
+          unsure.insert(header.place.unit)
+          damaged.insert(header.place.unit)
+        }
         problems.append((header.place.unit, "\(what) is damaged"))
       } else {
         skip(header.place, what, durable: durable)
@@ -109,9 +124,8 @@ struct SegmentScan: Sendable {
   }
 
   /// The same for one of which not even the header is whole.
-  private mutating func judge(brokenAt place: RecordPlace, batch: UInt64, durable: UInt64) {
-    // No commit has the number 0: what stands in zeros' place was never written.
-    if batch > 0, batch <= durable {
+  private mutating func judge(brokenAt place: RecordPlace, isDamaged: Bool, durable: UInt64) {
+    if isDamaged {
       problems.append(
         (
           place.unit,
@@ -139,7 +153,7 @@ struct SegmentScan: Sendable {
   }
 
   /// Takes a record in.
-  private mutating func take(_ header: RecordHeader) {
+  private mutating func take(_ header: RecordHeader, ends: Bool = true) {
     let chunk = header.record.chunk
     writtenBytes +=
       header.kind == .chunk
@@ -148,6 +162,6 @@ struct SegmentScan: Sendable {
       entries.append(
         SegmentEntry(id: chunk.id, unit: header.place.unit, length: chunk.length))
     }
-    if let kill = header.kill { kills.append(kill) }
+    if ends, let kill = header.kill { kills.append(kill) }
   }
 }

@@ -218,7 +218,15 @@ extension SegmentStore {
     let key = ChunkIndex.mix(keySeed &+ UInt64(number))
     SegmentHeader(number: number, disk: diskNumber, key: key).encode(into: head.bytes)
     try await writer.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
-    try await changeList { $0.begin(number) }
+    // Else the list might outlive a power cut that the file's name does not.
+    try await disk.sync(directory: StorePaths.segments)
+    do throws(StoreError) {
+      try await changeList { $0.begin(number) }
+    } catch {
+      // It may be listed all the same, and the file goes now.
+      try? await changeList { $0.remove(number) }
+      throw error
+    }
     shell.withLock { shell in
       var segment = Segment(
         number: number, phase: .active, capacity: capacity, reserved: reserved,
@@ -288,8 +296,9 @@ extension SegmentStore {
         durableBatch: segment.durableBatch),
       number: number, disk: diskNumber, recordsEnd: segment.end, writer: segment.writer)
     shell.withLock { $0.state.sealed(number, diskBytes: bytes) }
-    // Where there is no room for the list, a lost checkpoint will be taken for one that was never written.
+    // Where it can't be written now, the next one says so, too.
     try? await changeList { $0.open.remove(number) }
+    shell.withLock { _ = $0.listed.open.remove(number) }
   }
 
   private static let sealSlice = 8_192
@@ -372,6 +381,18 @@ extension SegmentStore {
     }
   }
 
+  /// Cuts a segment in which nothing counts any more. Its header says so first, which takes no room: or it would pass for
+  /// one that has lost its end.
+  private func empty(_ number: UInt32) async throws(StoreError) {
+    let head = DiskBuffer(capacity: SegmentHeader.bytes)
+    SegmentHeader(number: number, disk: diskNumber, key: SegmentHeader.emptiedKey)
+      .encode(into: head.bytes)
+    let file = try await disk.openForWriting(StorePaths.segment(number))
+    try await file.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
+    try await file.truncate(to: SegmentHeader.bytes)
+    await file.close()
+  }
+
   /// Removes a segment in which nothing counts any more.
   func removeSegment(_ number: UInt32) async throws(StoreError) {
     let isLeaving = shell.withLock { shell in
@@ -385,16 +406,15 @@ extension SegmentStore {
     guard isLeaving else { return }
     do throws(StoreError) {
       if shell.withLock({ $0.state.segments[number]?.isCut ?? false }) {
-        try await disk.mark(number)
+        // Where there is no room for the mark, the room that the segment has is worth more.
+        try? await disk.mark(number)
       }
       do throws(StoreError) {
         try await changeList { $0.remove(number) }
       } catch {
         guard error.code == .resourceExhausted else { throw error }
         // A list takes room at first, and this segment has some that nobody needs.
-        let file = try await disk.openForWriting(StorePaths.segment(number))
-        try await file.truncate(to: SegmentHeader.bytes)
-        await file.close()
+        try await empty(number)
         shell.withLock { $0.state.emptied(number) }
         try await changeList { $0.remove(number) }
       }

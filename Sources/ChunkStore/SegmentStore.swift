@@ -62,7 +62,7 @@ package final class SegmentStore: ChunkStore {
     var listing: ChunkListing?
     /// Seconds since 1970 at which each segment was last verified, whatever was found.
     var verifiedAt: [UInt32: Int64] = [:]
-    /// The list of segments as it is on disk.
+    /// The list of segments as it is on disk, or is to be when it is written next.
     var listed = SegmentList()
     /// When to look again at what only time changes, in seconds since 1970.
     var nextTick: Int64 = .min

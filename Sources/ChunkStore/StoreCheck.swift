@@ -127,6 +127,7 @@ package struct StoreCheck: Sendable {
     do throws(StoreError) {
       let header = try SegmentHeader(decoding: head.bytes)
       key = header.key
+      if key == SegmentHeader.emptiedKey { return }
       if let stranger = header.stranger(as: number, of: directory) {
         return report(number, stranger)
       }
@@ -136,8 +137,7 @@ package struct StoreCheck: Sendable {
     var footer = try await SegmentRecovery.footer(
       of: file, number: number, fileBytes: head.fileBytes)
     if footer?.disk != directory.disk { footer = nil }
-    let isCut = footer == nil && wasSealed
-    if isCut { report(number, "its end is damaged or gone") }
+    if footer == nil, wasSealed { report(number, "its end is damaged or gone") }
     var entries: [SegmentEntry] = []
     var listed: Set<UInt32>?
     if let footer {
@@ -150,7 +150,7 @@ package struct StoreCheck: Sendable {
     let end = footer.map { Int($0.offset) } ?? head.fileBytes
     let scanner = SegmentScanner(file: file, number: number, key: key, end: end)
     let found = await scan(
-      scanner, durable: isCut ? .max : footer?.durableBatch ?? 0, listed: listed)
+      scanner, durable: footer?.durableBatch ?? 0, listed: listed)
     // What the checkpoint names and is not there: it counts, unless something ended it.
     for entry in entries where !found.contains(entry.unit) {
       records[entry.id, default: []].append(

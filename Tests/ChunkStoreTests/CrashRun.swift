@@ -77,6 +77,10 @@ struct CrashRun: Sendable, CustomStringConvertible {
     }
     for life in 1...2 {
       let store = try await open(disk)
+      if fault != .rot, let mark = disk.files.first(where: { $0.hasSuffix(StorePaths.lostSuffix) })
+      {
+        throw CrashFailure(run: self, what: "'\(mark)' tells of a loss that was none")
+      }
       try await inspect(store, model: model)
       await work(on: store, model: model, part: life)
       try await inspect(store, model: model)
