@@ -30,7 +30,7 @@ extension SegmentRecovery {
       try await writeList(empty)
     } catch {
       // A full disk: what stands there now is right but for segments that nothing was written to.
-      guard error.code == .resourceExhausted else { throw error }
+      guard error.code == .resourceExhausted, known != nil || !numbers.isEmpty else { throw error }
       report(SegmentList.path, "cannot be written: \(error.message)")
       try await disk.sync(directory: StorePaths.segments)
       return

@@ -38,6 +38,8 @@ struct SegmentRecovery: Sendable {
   private(set) var contents: [UInt32: Content] = [:]
   /// The list of segments as it was found.
   private(set) var known: SegmentList?
+  /// Whether the list is there and could not be read.
+  private var isListUnread = false
   /// Segments in which nothing counts any more, as they say themselves.
   private(set) var emptied: Set<UInt32> = []
   /// Segments whose headers are damaged.
@@ -75,6 +77,7 @@ struct SegmentRecovery: Sendable {
     try await disk.removeIfThere(SegmentList.path + StorePaths.temporarySuffix)
     let numbers = try await findSegments()
     for number in numbers { try await survey(number) }
+    noteUnsureKills()
     state.index.reserve(
       contents.values.reduce(0) { $0 + $1.entryCount })
     for number in numbers { await take(number) }
@@ -112,8 +115,10 @@ struct SegmentRecovery: Sendable {
     do throws(StoreError) {
       known = try await SegmentList.read(on: disk)
     } catch {
+      // A lack of descriptors or memory says nothing about the list.
+      guard error.code != .unavailable else { throw error }
       report(SegmentList.path, "cannot be read: \(error.message)")
-      known = nil
+      isListUnread = true
     }
     if known == nil, !numbers.isEmpty {
       report(SegmentList.path, "is damaged or gone; written anew from the segments that are there")
@@ -122,7 +127,7 @@ struct SegmentRecovery: Sendable {
       report(StorePaths.segment(number), "is gone: the chunks in it are lost here")
       try? await disk.mark(number)
     }
-    if known == nil, numbers.isEmpty { try await checkIsNew() }
+    if known == nil, numbers.isEmpty, !isListUnread { try await checkIsNew() }
     let highest = max(numbers.last ?? 0, known?.numbers.max() ?? 0)
     state.nextNumber = max(highest + 1, known?.next ?? 1)
     return numbers
@@ -263,6 +268,16 @@ struct SegmentRecovery: Sendable {
     for place in places { killed[place.segment, default: []].insert(place.unit) }
   }
 
+  /// A record that may have been torn was not, if another record has ended it: what it ended itself is ended then.
+  private mutating func noteUnsureKills() {
+    for (number, content) in contents {
+      guard case .scanned(let scan) = content else { continue }
+      for (unit, kill) in scan.unsureKills where killed[number]?.contains(unit) ?? false {
+        noteKill(kill, of: number)
+      }
+    }
+  }
+
   private mutating func noteKill(_ kill: RecordKill, of number: UInt32) {
     killed[kill.place.segment, default: []].insert(kill.place.unit)
     guard kill.deletedAt > 0 else { return }
@@ -382,7 +397,11 @@ struct SegmentRecovery: Sendable {
         overtaken.append(RecordKill(id: entry.id, place: place))
         continue
       }
-      if let scan, scan.unsure.contains(entry.unit), state.index[entry.id] != nil { continue }
+      if let scan, scan.unsure.contains(entry.unit), state.index[entry.id] != nil {
+        // It is ended together with what counts.
+        state.ghosts[entry.id, default: []].append(RecordPlace(segment: number, unit: entry.unit))
+        continue
+      }
       let old = state.takeIn(
         entry.id,
         ChunkIndex.Entry(

@@ -9,6 +9,8 @@ struct SegmentScan: Sendable {
   private(set) var damaged: Set<UInt32> = []
   /// Those of the damaged ones that may have been torn: they count if nothing else of their chunks does.
   private(set) var unsure: Set<UInt32> = []
+  /// What they ended, with their places.
+  private(set) var unsureKills: [(unit: UInt32, kill: RecordKill)] = []
   /// Records of which no later one says that they were durable before the store was opened: what was
   /// read may stand in the system's memory alone, where a sync failed before.
   private(set) var doubtful: Set<UInt32> = []
@@ -113,6 +115,7 @@ struct SegmentScan: Sendable {
         // It may have been torn: what it ended, or another record of the chunk, counts then.
         if header.kind == .chunk {
           take(header, ends: false)
+          if let kill = header.kill { unsureKills.append((header.place.unit, kill)) }
           unsure.insert(header.place.unit)
           damaged.insert(header.place.unit)
         }

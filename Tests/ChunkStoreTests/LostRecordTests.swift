@@ -91,6 +91,39 @@ struct LostRecordTests {
     }
   }
 
+  @Test("a record that may have been torn, where a segment lost its end, ends and replaces nothing")
+  func unsure() async throws {
+    let disk = MemoryDisk()
+    let bytes = pattern(9_000, seed: 1)
+    let first = try await openStore(disk)
+    try await first.store(bytes, upload: 1)
+    let place = try #require(first.place(upload: 1))
+    await first.close()
+    // Stored again, because it seemed damaged for a while.
+    disk.injectFaults {
+      $0.kind == .read && $0.path == StorePaths.segment(place.segment)
+        ? StoreError(.internal, "input/output error") : nil
+    }
+    let second = try await openStore(disk)
+    disk.injectFaults(nil)
+    try await second.store(bytes, upload: 1)
+    let copy = try #require(second.place(upload: 1))
+    #expect(copy.segment > place.segment)
+    await second.close()
+    disk.corrupt(StorePaths.segment(copy.segment)) { file in
+      file[copy.offset + 5_000] ^= 1
+      for place in file.count - 4_096..<file.count { file[place] = 0 }
+    }
+    var store = try await openStore(disk)
+    #expect(store.place(upload: 1) == place)
+    #expect(try await store.load(upload: 1) == bytes)
+    try await store.delete(.test(1))
+    disk.crash()
+    store = try await openStore(disk)
+    #expect(await code { _ = try await store.load(upload: 1) } == .deleted)
+    #expect(await store.damagedChunks().isEmpty)
+  }
+
   @Test("a segment that ends with its checkpoint is listed as such, and one that doesn't is not")
   func list() async throws {
     let disk = MemoryDisk()

@@ -90,8 +90,8 @@ struct StoreBench {
     // What is read is verified, which takes some time out of the fastest memory, too: by how much says `summed`.
     for (name, against, isWarm, isSummed) in [
       ("store.8MiB.get", "c.read.warm", true, false),
-      ("store.8MiB.get.summed", "c.read.warm.summed", true, true),
       ("store.8MiB.get.cold", "c.read.cold", false, false),
+      ("store.8MiB.get.summed", "c.read.warm.summed", true, true),
     ] where report.wants(name) {
       var rates: [Rate] = []
       var disk: [Double] = []
