@@ -74,15 +74,16 @@ extension SegmentRecovery {
     }
   }
 
-  /// Notes that a segment ends with its checkpoint, where the list doesn't say so yet: once that is surely on the disk, for
-  /// a process that was killed may have left it in the system's memory.
+  /// Notes that a segment ends with its checkpoint, where the list doesn't say so yet: once that is surely on the
+  /// disk, for a process that was killed may have left it in the system's memory.
   mutating func noteSealed(_ number: UInt32, _ file: any DiskFile) async {
     guard listed.open.contains(number) else { return }
     synced[number] = (try? await file.writeAndSync([])) != nil
     if synced[number] == true { listed.open.remove(number) }
   }
 
-  /// Tells of segments that must have been here, where neither they nor their list are: the reserve is made after the list.
+  /// Tells of segments that must have been here, where neither they nor their list are: the reserve is made after
+  /// the list.
   mutating func checkIsNew() async throws(StoreError) {
     guard try await disk.hasReserve else { return }
     report(SegmentList.path, "is gone, and there is no segment: the chunks that were here are lost")

@@ -43,7 +43,7 @@ struct SegmentScan: Sendable {
   /// Reads and verifies every record of a segment.
   ///
   /// A record whose payload is damaged was torn before it was acknowledged, unless a later header or the
-  /// footer says that its commit was durable.
+  /// footer says that its commit was durable, or the segment was sealed and has lost its footer.
   ///
   /// - Parameters:
   ///   - file: the segment.

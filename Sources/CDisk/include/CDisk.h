@@ -5,9 +5,9 @@
 
 #include <sys/types.h>
 
-/* Makes a file at least as long as a range ends, with room on the disk for all of the range. Returns 0, or -1 with `errno` set: EOPNOTSUPP
-   where the file system can't, ENOSYS where the system has no such call. Unlike `posix_fallocate` it never writes
-   into the file instead, which would race with those who do. */
+/* Makes a file at least as long as a range ends, with room on the disk for all of the range. Returns 0, or -1 with
+   `errno` set: EOPNOTSUPP where the file system can't, ENOSYS where the system has no such call. Unlike
+   `posix_fallocate` it never writes into the file instead, which would race with those who do. */
 int disk_set_aside(int descriptor, off_t offset, off_t length);
 
 /* Gives the room of a range of a file back; the file keeps its length and reads as zeros there.
