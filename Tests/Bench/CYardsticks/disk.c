@@ -2,6 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <isa-l.h>
@@ -80,28 +81,50 @@ int yardstick_evict(const char *path) {
   return -code;
 }
 
-double yardstick_reads(const char *directory, int count, int is_warm, int is_summed) {
-  char path[PATH_MAX];
-  int fd = make_file(path, directory, count, 0);
-  if (fd < 0) return fd;
-  char *buffer = malloc(WRITE_BYTES);
-  if (!is_warm) yardstick_evict(path);
-  ssize_t length;
-  double bytes = 0, start = now_seconds();
+// Neither `.` nor `..`.
+static int is_file_name(const struct dirent *entry) { return entry->d_name[0] != '.'; }
+
+// Reads a file to its end, or up to `most` bytes; returns how many, or a negated errno.
+static double read_file(const char *path, double most, unsigned char *buffer, int is_summed) {
+  int fd = open(path, O_RDONLY);
+  if (fd < 0) return -errno;
+  double bytes = 0;
+  ssize_t length = 0;
   volatile unsigned sum = 0;
-  while ((length = read(fd, buffer, WRITE_BYTES)) > 0) {
+  while (bytes < most && (length = read(fd, buffer, WRITE_BYTES)) > 0) {
     bytes += length;
-    if (!is_summed) continue;
-    for (ssize_t start = 0; start < length; start += BLOCK_BYTES) {
-      ssize_t block = length - start < BLOCK_BYTES ? length - start : BLOCK_BYTES;
-      sum ^= crc32_iscsi((unsigned char *)buffer + start, (int)block, ~0u);
+    for (ssize_t at = 0; is_summed && at < length; at += BLOCK_BYTES) {
+      ssize_t block = length - at < BLOCK_BYTES ? length - at : BLOCK_BYTES;
+      sum ^= crc32_iscsi(buffer + at, (int)block, ~0u);
     }
   }
-  double elapsed = now_seconds() - start;
+  int failure = length < 0 ? errno : 0;
   close(fd);
-  unlink(path);
+  return failure ? -failure : bytes;
+}
+
+double yardstick_reads(const char *directory, double most, int rounds, int is_summed) {
+  char path[PATH_MAX];
+  struct dirent **names;
+  int count = scandir(directory, &names, is_file_name, alphasort);
+  if (count < 0) return -errno;
+  unsigned char *buffer = malloc(WRITE_BYTES);
+  double all = 0, failure = buffer ? 0 : -ENOMEM, start = now_seconds();
+  for (int round = 0; round < rounds && !failure; round++) {
+    double bytes = 0;
+    for (int i = 0; i < count && bytes < most && !failure; i++) {
+      snprintf(path, sizeof path, "%s/%s", directory, names[i]->d_name);
+      double more = read_file(path, most - bytes, buffer, is_summed);
+      if (more < 0) failure = more;
+      bytes += more;
+    }
+    all += bytes;
+  }
+  double elapsed = now_seconds() - start;
+  for (int i = 0; i < count; i++) free(names[i]);
+  free(names);
   free(buffer);
-  return length < 0 ? -EIO : bytes / elapsed;
+  return failure ? failure : all / elapsed;
 }
 
 double yardstick_random_reads(const char *directory, int count, int reads) {

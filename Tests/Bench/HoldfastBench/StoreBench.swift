@@ -34,6 +34,7 @@ struct StoreBench {
       "CPU of a GB without the disk: summing it \(threeDigits(await secondsToSum())) s, "
         + "copying and summing it \(threeDigits(await secondsToCopyAndSum())) s")
     try await on(parent) { try await $0.large(&report) }
+    try await on(parent) { try await $0.gets(&report) }
     try await on(parent) { try await $0.small(&report) }
     try await self.scale(&report, below: parent, upTo: scale)
   }
@@ -57,25 +58,20 @@ struct StoreBench {
   // MARK: Chunks of 8 MiB
 
   private func large(_ report: inout Report) async throws {
-    let piece = ByteBuffer(repeating: 0x5a, count: 256 << 10)
-    let whole = CRC32C.checksum(of: ByteBuffer(repeating: 0x5a, count: Self.chunkBytes))
+    guard report.wantsAny(of: "store.8MiB.put") || report.wantsAny(of: "store.1GiB.put") else {
+      return
+    }
     var uploads: UInt64 = 0
     var rates: [String: [Rate]] = [:]
     var disk: [Double] = []
     for _ in 0..<Self.repetitions {
       disk.append(try yardstick("c.chunk.8MiB", yardstick_chunks(directory.path, 64)))
       for (name, width, count) in [("store.8MiB.put", 1, 64), ("store.1GiB.put", 4, 128)]
-      where report.wants(name) || report.wants("store.8MiB.get") {
+      where report.wants(name) {
         let first = uploads
         uploads += UInt64(count)
         let rate = try await measure(bytes: count * Self.chunkBytes) {
-          try await each(width, count) { number in
-            let chunk = Self.chunk(first + UInt64(number), length: Self.chunkBytes)
-            try await store.put(chunk) { put in
-              for _ in 0..<Self.chunkBytes / piece.readableBytes { try await put.append(piece) }
-              _ = try await put.finish(checksum: whole)
-            }
-          }
+          try await each(width, count) { try await putLarge(first + UInt64($0)) }
         }
         rates[name, default: []].append(rate)
       }
@@ -83,10 +79,27 @@ struct StoreBench {
     for name in ["store.8MiB.put", "store.1GiB.put"] {
       add(name, rates[name] ?? [], against: "c.chunk.8MiB", median(disk), &report)
     }
-    try await gets(&report)
   }
 
+  private static let piece = ByteBuffer(repeating: 0x5a, count: 256 << 10)
+  private static let wholeChecksum = CRC32C.checksum(
+    of: ByteBuffer(repeating: 0x5a, count: chunkBytes))
+
+  private func putLarge(_ upload: UInt64) async throws {
+    try await store.put(Self.chunk(upload, length: Self.chunkBytes)) { put in
+      for _ in 0..<Self.chunkBytes / Self.piece.readableBytes { try await put.append(Self.piece) }
+      _ = try await put.finish(checksum: Self.wholeChecksum)
+    }
+  }
+
+  /// Reads chunks beside C's reading of the same segments: how fast the page cache is depends on how a file came
+  /// into it.
   private func gets(_ report: inout Report) async throws {
+    guard report.wantsAny(of: "store.8MiB.get") else { return }
+    let chunks = 0..<UInt64(64)
+    let bytes = chunks.count * Self.chunkBytes
+    for upload in chunks { try await putLarge(upload) }
+    let segments = directory.appending(path: "segments").path
     // What is read is verified, which takes some time out of the fastest memory, too: by how much says `summed`.
     for (name, against, isWarm, isSummed) in [
       ("store.8MiB.get", "c.read.warm", true, false),
@@ -95,13 +108,18 @@ struct StoreBench {
     ] where report.wants(name) {
       var rates: [Rate] = []
       var disk: [Double] = []
+      let rounds = isWarm ? 8 : 1
+      if isWarm { try await read(chunks) }
       for _ in 0..<Self.repetitions {
+        if !isWarm { try evict() }
         disk.append(
           try yardstick(
-            against, yardstick_reads(directory.path, 64, isWarm ? 1 : 0, isSummed ? 1 : 0)))
-        if isWarm { try await read(0..<64) } else { try evict() }
+            against, yardstick_reads(segments, Double(bytes), Int32(rounds), isSummed ? 1 : 0)))
+        if !isWarm { try evict() }
         rates.append(
-          try await measure(bytes: 64 * Self.chunkBytes) { try await read(0..<64) })
+          try await measure(bytes: rounds * bytes) {
+            for _ in 0..<rounds { try await read(chunks) }
+          })
       }
       add(name, rates, against: against, median(disk), &report)
     }

@@ -21,12 +21,12 @@ double yardstick_chunks(const char *directory, int count);
 // removed.
 double yardstick_appends(const char *directory, int count);
 
-// Bytes a second out of a file of `count` times 8 MiB in `directory` that was just written, 1 MiB a read:
-// out of the page cache, or, after that was emptied, from the disk; each 64 KiB may be summed by ISA-L's CRC-32C.
-// The file is removed.
-double yardstick_reads(const char *directory, int count, int is_warm, int is_summed);
+// Bytes a second out of the files of `directory`, one after the other, 1 MiB a read, the first `most` bytes of them
+// all, `rounds` times; each 64 KiB may be summed by ISA-L's CRC-32C.
+double yardstick_reads(const char *directory, double most, int rounds, int is_summed);
 
-// Reads a second of 8 KiB at random places of such a file, past the page cache, one after the other.
+// Reads a second of 8 KiB at random places of a file of `count` times 8 MiB in `directory`, past the page cache, one
+// after the other. The file is removed.
 double yardstick_random_reads(const char *directory, int count, int reads);
 
 // Has the system forget what it has in memory of a file. 0 or a negated errno.
