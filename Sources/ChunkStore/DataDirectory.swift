@@ -51,7 +51,7 @@ struct DataDirectory: Sendable, Hashable {
   ///
   /// - Throws: what `open` throws.
   static func read(on disk: any Disk) async throws(StoreError) -> DataDirectory? {
-    let names = try await disk.list("").map(\.name)
+    let names = try await disk.list("")
     guard names.contains(StorePaths.format) else {
       if let foreign = names.first(where: { !harmless.contains($0) }) {
         throw StoreError(

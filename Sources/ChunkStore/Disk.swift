@@ -30,8 +30,8 @@ package protocol Disk: Sendable {
   func rename(_ source: String, to target: String) async throws(StoreError)
   /// Removes a file.
   func remove(_ path: String) async throws(StoreError)
-  /// What a directory holds, in the order of the names' bytes.
-  func list(_ directory: String) async throws(StoreError) -> [DiskEntry]
+  /// The names in a directory, in the order of their bytes.
+  func list(_ directory: String) async throws(StoreError) -> [String]
   /// Makes a directory, whose parent must exist; one that is there already is fine.
   func makeDirectory(_ path: String) async throws(StoreError)
   /// Makes a directory's names durable. The empty path is the root.
@@ -124,31 +124,20 @@ package struct DiskRead: Sendable {
   }
 }
 
-/// A name in a directory.
-package struct DiskEntry: Sendable, Hashable {
-  /// The name.
-  package var name: String
-  /// Whether it is a directory's.
-  package var isDirectory: Bool
-
-  /// Makes an entry.
-  package init(name: String, isDirectory: Bool) {
-    self.name = name
-    self.isDirectory = isDirectory
-  }
-}
-
 /// The room on a disk, in bytes.
 package struct DiskSpace: Sendable, Hashable {
   /// In all.
   package var capacityBytes: UInt64
   /// Still to be had.
   package var freeBytes: UInt64
+  /// What tells the file system, whose room it is, from others; nil: nobody else has it.
+  package var fileSystem: UInt64?
 
   /// Makes a figure.
-  package init(capacityBytes: UInt64, freeBytes: UInt64) {
+  package init(capacityBytes: UInt64, freeBytes: UInt64, fileSystem: UInt64? = nil) {
     self.capacityBytes = capacityBytes
     self.freeBytes = freeBytes
+    self.fileSystem = fileSystem
   }
 }
 

@@ -44,13 +44,20 @@ extension DiskSet {
 
   package func statistics() async throws(StoreError) -> NodeStatistics {
     var sum = NodeStatistics()
+    // Directories on one file system share its room.
+    var shared: [UInt64: NodeStatistics] = [:]
     for (place, disk) in disks.enumerated() {
       guard let space = try await space(of: place) else { continue }
-      let one = disk.store.statistics(of: space)
-      sum.capacityBytes += one.capacityBytes
-      sum.freeBytes += disk.store.isFailing && disks.count > 1 ? 0 : one.freeBytes
+      var one = disk.store.statistics(of: space)
+      if disk.store.isFailing, disks.count > 1 { one.freeBytes = 0 }
       sum.usedBytes += one.usedBytes
       sum.chunks += one.chunks
+      let counted = space.fileSystem.flatMap { shared[$0] } ?? NodeStatistics()
+      one.capacityBytes = max(one.capacityBytes, counted.capacityBytes)
+      one.freeBytes = max(one.freeBytes, counted.freeBytes)
+      sum.capacityBytes += one.capacityBytes - counted.capacityBytes
+      sum.freeBytes += one.freeBytes - counted.freeBytes
+      if let fileSystem = space.fileSystem { shared[fileSystem] = one }
     }
     return sum
   }

@@ -78,10 +78,10 @@ package final class FileDisk: Disk {
     try await threads.run { () throws(StoreError) in try SystemCalls.remove(full) }
   }
 
-  package func list(_ directory: String) async throws(StoreError) -> [DiskEntry] {
+  package func list(_ directory: String) async throws(StoreError) -> [String] {
     let full = absolute(directory)
     return try await threads.run { () throws(StoreError) in
-      try SystemCalls.list(full).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+      try SystemCalls.list(full).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
   }
 

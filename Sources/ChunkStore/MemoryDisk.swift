@@ -144,7 +144,7 @@ package final class MemoryDisk: Disk {
     try await perform(.remove, path) { state throws(StoreError) in try state.remove(path) }
   }
 
-  package func list(_ directory: String) async throws(StoreError) -> [DiskEntry] {
+  package func list(_ directory: String) async throws(StoreError) -> [String] {
     try await perform(.list, directory) { state throws(StoreError) in try state.list(directory) }
   }
 

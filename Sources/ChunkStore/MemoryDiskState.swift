@@ -94,14 +94,12 @@ struct MemoryDiskState {
     set(path, nil)
   }
 
-  func list(_ directory: String) throws(StoreError) -> [DiskEntry] {
+  func list(_ directory: String) throws(StoreError) -> [String] {
     guard directory.isEmpty || Node.same(names[directory], .directory) else {
       throw StoreError.noFile(directory)
     }
     return children(of: directory).map { path in
-      DiskEntry(
-        name: String(path.dropFirst(directory.isEmpty ? 0 : directory.count + 1)),
-        isDirectory: file(path) == nil)
+      String(path.dropFirst(directory.isEmpty ? 0 : directory.count + 1))
     }
   }
 

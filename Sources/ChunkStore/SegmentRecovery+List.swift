@@ -103,7 +103,7 @@ extension Disk {
   /// Whether a store was opened here before, with room for its reserve.
   var hasReserve: Bool {
     get async throws(StoreError) {
-      try await list("").contains { $0.name == StorePaths.reserve }
+      try await list("").contains(StorePaths.reserve)
     }
   }
 

@@ -101,11 +101,11 @@ struct SegmentRecovery: Sendable {
   /// The numbers of the segments that are there; notes those that should be.
   private mutating func findSegments() async throws(StoreError) -> [UInt32] {
     var numbers: [UInt32] = []
-    for entry in try await disk.list(StorePaths.segments) {
-      let path = "\(StorePaths.segments)/\(entry.name)"
-      if let number = StorePaths.segment(ofFile: entry.name) {
+    for name in try await disk.list(StorePaths.segments) {
+      let path = "\(StorePaths.segments)/\(name)"
+      if let number = StorePaths.segment(ofFile: name) {
         numbers.append(number)
-      } else if entry.name.hasSuffix(StorePaths.lostSuffix) {
+      } else if name.hasSuffix(StorePaths.lostSuffix) {
         report(path, SegmentRecovery.lostSegment)
       } else if path != SegmentList.path {
         report(path, "is no segment; left alone")

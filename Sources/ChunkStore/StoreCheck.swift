@@ -84,13 +84,13 @@ package struct StoreCheck: Sendable {
     _ disk: any Disk, directory: DataDirectory
   ) async throws(StoreError) {
     var numbers: Set<UInt32> = []
-    for entry in try await disk.list(StorePaths.segments) {
-      if let number = StorePaths.segment(ofFile: entry.name) {
+    for name in try await disk.list(StorePaths.segments) {
+      if let number = StorePaths.segment(ofFile: name) {
         numbers.insert(number)
-      } else if entry.name.hasSuffix(StorePaths.lostSuffix) {
+      } else if name.hasSuffix(StorePaths.lostSuffix) {
         problems.append(
           ChunkStoreProblem(
-            path: "\(StorePaths.segments)/\(entry.name)", message: SegmentRecovery.lostSegment))
+            path: "\(StorePaths.segments)/\(name)", message: SegmentRecovery.lostSegment))
       }
     }
     segments = numbers.count

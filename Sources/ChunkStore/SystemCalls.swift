@@ -29,12 +29,12 @@ enum SystemCalls {
     let flags = O_RDWR | O_CLOEXEC
     #if os(Linux)
       let direct = retrying { openFile(path, flags | directFlag) }
-      if direct >= 0 { return OpenFile(path: path, descriptor: direct) }
+      if direct >= 0 { return try regularFile(path, direct) }
       guard errno == EINVAL else { throw error("open", path, errno) }
     #endif
     let descriptor = retrying { openFile(path, flags) }
     guard descriptor >= 0 else { throw error("open", path, errno) }
-    return OpenFile(path: path, descriptor: descriptor)
+    return try regularFile(path, descriptor)
   }
 
   /// Makes a file that isn't there yet.
@@ -58,14 +58,27 @@ enum SystemCalls {
   static func open(_ path: String) throws(StoreError) -> OpenFile {
     let descriptor = retrying { openFile(path, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw error("open", path, errno) }
-    return OpenFile(path: path, descriptor: descriptor)
+    return try regularFile(path, descriptor)
+  }
+
+  /// Takes over an open descriptor, of a regular file alone.
+  private static func regularFile(
+    _ path: String, _ descriptor: Int32
+  ) throws(StoreError) -> OpenFile {
+    let file = OpenFile(path: path, descriptor: descriptor)
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw error("open", path, errno) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw StoreError(.internal, "cannot open '\(path)': it is no regular file")
+    }
+    return file
   }
 
   /// Opens a file, made where it isn't there, and locks it.
   static func lock(_ path: String) throws(StoreError) -> OpenFile {
     let descriptor = retrying { openFile(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
     guard descriptor >= 0 else { throw error("open", path, errno) }
-    let file = OpenFile(path: path, descriptor: descriptor)
+    let file = try regularFile(path, descriptor)
     guard retrying({ flock(descriptor, LOCK_EX | LOCK_NB) }) == 0 else {
       guard errno == EWOULDBLOCK else { throw error("lock", path, errno) }
       throw StoreError(
@@ -105,27 +118,21 @@ enum SystemCalls {
     try sync(directory: parent)
   }
 
-  /// What a directory holds, in no order.
-  static func list(_ path: String) throws(StoreError) -> [DiskEntry] {
+  /// The names in a directory, in no order.
+  static func list(_ path: String) throws(StoreError) -> [String] {
     guard let directory = opendir(path) else { throw error("list", path, errno) }
     defer { closedir(directory) }
-    var entries: [DiskEntry] = []
+    var names: [String] = []
     while true {
       errno = 0
       guard let entry = readdir(directory) else {
         guard errno == 0 else { throw error("list", path, errno) }
-        return entries
+        return names
       }
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
         String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
       }
-      guard name != ".", name != ".." else { continue }
-      var isDirectory = entry.pointee.d_type == UInt8(DT_DIR)
-      if entry.pointee.d_type == UInt8(DT_UNKNOWN) {
-        var status = stat()
-        isDirectory = stat("\(path)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-      }
-      entries.append(DiskEntry(name: name, isDirectory: isDirectory))
+      if name != ".", name != ".." { names.append(name) }
     }
   }
 
@@ -141,9 +148,12 @@ enum SystemCalls {
   static func space(_ path: String) throws(StoreError) -> DiskSpace {
     var status = statvfs()
     guard retrying({ statvfs(path, &status) }) == 0 else { throw error("measure", path, errno) }
+    var directory = stat()
+    guard stat(path, &directory) == 0 else { throw error("measure", path, errno) }
     let unit = UInt64(status.f_frsize)
     return DiskSpace(
-      capacityBytes: UInt64(status.f_blocks) * unit, freeBytes: UInt64(status.f_bavail) * unit)
+      capacityBytes: UInt64(status.f_blocks) * unit, freeBytes: UInt64(status.f_bavail) * unit,
+      fileSystem: UInt64(directory.st_dev))
   }
 
   /// The store's error for one of the system's.
@@ -169,9 +179,10 @@ enum SystemCalls {
   }
 }
 
-/// `open` under another name: the method of that name hides the system's.
+/// `open` under another name, as the method of that name hides the system's, and for whatever may stand there: where
+/// it is no regular file, a pipe that nobody writes into, say, it doesn't wait.
 private func openFile(_ path: String, _ flags: Int32, _ mode: mode_t = 0) -> Int32 {
-  open(path, flags, mode)
+  open(path, flags | O_NONBLOCK, mode)
 }
 
 /// `rename` under another name: the method of that name hides the system's.

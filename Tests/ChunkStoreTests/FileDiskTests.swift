@@ -58,6 +58,46 @@ struct FileDiskTests {
     }
   }
 
+  @Test(
+    "what is no regular file but has a segment's name, or the list's, is told of and keeps nobody waiting"
+  )
+  func noRegularFiles() async throws {
+    try await Self.withDirectory { path in
+      let store = try await openStore(try FileDisk(root: path))
+      let bytes = pattern(70_000, seed: 1)
+      try await store.store(bytes, upload: 1)
+      await store.close()
+      try FileManager.default.removeItem(atPath: path + "/" + SegmentList.path)
+      let odd =
+        [90, 91].map { path + "/" + StorePaths.segment($0) } + [path + "/" + SegmentList.path]
+      for path in [odd[0], odd[2]] { #expect(mkfifo(path, 0o600) == 0) }
+      #expect(mkdir(odd[1], 0o700) == 0)
+
+      let again = try await openStore(try FileDisk(root: path))
+      let problems = await again.takeProblems().map { "\(path)/\($0.path): \($0.message)" }
+      for path in odd {
+        #expect(problems.contains { $0.hasPrefix(path) && $0.contains("regular") }, "\(problems)")
+      }
+      #expect(try await again.load(upload: 1) == bytes)
+      try await again.store(bytes, upload: 2)
+      await again.close()
+    }
+  }
+
+  @Test("directories on one file system have its room once")
+  func sharedRoom() async throws {
+    try await Self.withDirectory { path in
+      let set = try await openSet(["a", "b"].map { try FileDisk(root: "\(path)/\($0)") })
+      let one = try await set.disks[0].store.statistics()
+      let both = try await set.statistics()
+      #expect(both.capacityBytes == one.capacityBytes)
+      #expect(both.freeBytes < both.capacityBytes)
+      for disk in set.disks { disk.store.countAsFailing() }
+      #expect(try await set.statistics().freeBytes == 0)
+      await set.close()
+    }
+  }
+
   @Test("where room can't be set aside the file gets its length, and what is in it stays")
   func withoutRoomSetAside() async throws {
     try await Self.withDirectory { path in
@@ -112,7 +152,7 @@ struct FileDiskTests {
       #expect(
         await code { _ = try await disk.create("huge", reserving: 1 << 55, direct: true) }
           != nil)
-      #expect(try await disk.list("").map(\.name) == ["here"])
+      #expect(try await disk.list("") == ["here"])
     }
   }
 }
