@@ -58,6 +58,8 @@ package protocol DiskFile: Sendable {
   /// Writes parts of buffers, one after the other, and then makes them, and all that was written to the
   /// file before, durable. After a failure nothing is known of what was written since the last sync.
   func writeAndSync(_ writes: [DiskWrite]) async throws(StoreError)
+  /// How large it is.
+  func size() async throws(StoreError) -> FileSize
   /// Reads; less than asked for only at the file's end.
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead
   /// Sets room aside for a range, also where some was given back, and makes the file as long as that ends, if it is
@@ -109,17 +111,26 @@ package protocol DiskLock: Sendable {
 package struct DiskRead: Sendable {
   /// The bytes.
   package var bytes: ByteBuffer
-  /// How many bytes the whole file has.
-  package var fileBytes: Int
-  /// How many bytes of the disk it takes.
-  package var diskBytes: Int
   /// Whether the disk had to be waited for.
-  package var hasWaited = true
+  package var hasWaited: Bool
 
   /// Makes a result.
-  package init(bytes: ByteBuffer, fileBytes: Int, diskBytes: Int) {
+  package init(bytes: ByteBuffer, hasWaited: Bool = true) {
     self.bytes = bytes
-    self.fileBytes = fileBytes
+    self.hasWaited = hasWaited
+  }
+}
+
+/// How large a file is, in bytes.
+package struct FileSize: Sendable, Hashable {
+  /// Its length.
+  package var bytes: Int
+  /// What it takes of the disk.
+  package var diskBytes: Int
+
+  /// Makes a figure.
+  package init(bytes: Int, diskBytes: Int) {
+    self.bytes = bytes
     self.diskBytes = diskBytes
   }
 }

@@ -113,7 +113,7 @@ package final class FileDisk: Disk {
     return try await threads.run { () throws(StoreError) in
       let file = try SystemCalls.open(full)
       defer { file.close() }
-      return try file.read(at: offset, length: length)
+      return DiskRead(bytes: try file.read(at: offset, length: length))
     }
   }
 
@@ -165,18 +165,23 @@ private struct FileDiskFile: DiskFile, DiskLock {
     }
   }
 
+  func size() async throws(StoreError) -> FileSize {
+    let file = file
+    return try await threads.run { () throws(StoreError) in try file.size() }
+  }
+
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
     // What needs no disk needs no other thread either, and stays in this one's cache.
     let begun =
-      length <= FileDiskFile.maxCachedRead ? try file.readCached(at: offset, length: length) : nil
-    if var begun, begun.bytes.readableBytes == begun.available(at: offset, length: length) {
-      begun.hasWaited = false
-      return begun
+      length <= FileDiskFile.maxCachedRead ? file.readCached(at: offset, length: length) : nil
+    if let begun, begun.readableBytes == length {
+      return DiskRead(bytes: begun, hasWaited: false)
     }
     let file = file
-    return try await threads.run { () throws(StoreError) in
-      try file.read(at: offset, length: length, after: begun)
-    }
+    return DiskRead(
+      bytes: try await threads.run { () throws(StoreError) in
+        try file.read(at: offset, length: length, after: begun)
+      })
   }
 
   func reserve(_ range: Range<Int>) async throws(StoreError) {

@@ -13,7 +13,7 @@ package final class MemoryDisk: Disk {
     /// What is done.
     package enum Kind: Sendable, Hashable, CaseIterable {
       case create, open, rename, remove, list, makeDirectory, syncDirectory, space, lock
-      case write, read, sync, reserve, truncate, punch
+      case size, write, read, sync, reserve, truncate, punch
     }
 
     /// What is done.
@@ -250,11 +250,13 @@ private struct MemoryDiskFile: DiskFile {
     }
   }
 
+  func size() async throws(StoreError) -> FileSize {
+    try await perform(.size) { _ in FileSize(bytes: node.size, diskBytes: node.usedBytes) }
+  }
+
   func read(at offset: Int, length: Int) async throws(StoreError) -> DiskRead {
     try await perform(.read, offset..<offset + length) { _ in
-      DiskRead(
-        bytes: ByteBuffer(bytes: node.read(at: offset, length: length)), fileBytes: node.size,
-        diskBytes: node.usedBytes)
+      DiskRead(bytes: ByteBuffer(bytes: node.read(at: offset, length: length)))
     }
   }
 

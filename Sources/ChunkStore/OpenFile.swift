@@ -54,7 +54,7 @@ final class OpenFile: Sendable {
     guard [EOPNOTSUPP, ENOSYS].contains(errno) else {
       throw SystemCalls.error("make room for", path, errno)
     }
-    guard try emptyRead().fileBytes < range.upperBound else { return }
+    guard try size().bytes < range.upperBound else { return }
     try truncate(to: range.upperBound)
   }
 
@@ -106,49 +106,44 @@ final class OpenFile: Sendable {
     }
   }
 
+  /// How large it is.
+  func size() throws(StoreError) -> FileSize {
+    var status = stat()
+    guard fstat(number, &status) == 0 else { throw SystemCalls.error("measure", path, errno) }
+    return FileSize(bytes: Int(status.st_size), diskBytes: Int(status.st_blocks) * 512)
+  }
+
   /// Begins to read: what the system has in memory of the range's beginning, without waiting for the
   /// disk.
-  func readCached(at offset: Int, length: Int) throws(StoreError) -> DiskRead {
-    var read = try emptyRead()
-    let wanted = read.available(at: offset, length: length)
-    read.bytes = ByteBufferAllocator().buffer(capacity: wanted)
-    let count = read.bytes.withUnsafeMutableWritableBytes { target in
-      disk_read_cached(number, target.baseAddress, wanted, off_t(offset))
+  func readCached(at offset: Int, length: Int) -> ByteBuffer {
+    var bytes = ByteBufferAllocator().buffer(capacity: length)
+    let count = bytes.withUnsafeMutableWritableBytes { target in
+      disk_read_cached(number, target.baseAddress, length, off_t(offset))
     }
-    read.bytes.moveWriterIndex(forwardBy: max(count, 0))
-    return read
+    bytes.moveWriterIndex(forwardBy: max(count, 0))
+    return bytes
   }
 
   /// Reads, going on after what was `begun`; less than asked for only at the file's end.
   func read(
-    at offset: Int, length: Int, after begun: DiskRead? = nil
-  ) throws(StoreError) -> DiskRead {
-    var read = if let begun { begun } else { try emptyRead() }
-    let wanted = read.available(at: offset, length: length)
-    if begun == nil { read.bytes = ByteBufferAllocator().buffer(capacity: wanted) }
-    while read.bytes.readableBytes < wanted {
-      let position = off_t(offset + read.bytes.readableBytes)
-      let missing = wanted - read.bytes.readableBytes
-      let count = read.bytes.withUnsafeMutableWritableBytes { target in
+    at offset: Int, length: Int, after begun: ByteBuffer? = nil
+  ) throws(StoreError) -> ByteBuffer {
+    var bytes = begun ?? ByteBufferAllocator().buffer(capacity: length)
+    while bytes.readableBytes < length {
+      let position = off_t(offset + bytes.readableBytes)
+      let missing = length - bytes.readableBytes
+      let count = bytes.withUnsafeMutableWritableBytes { target in
         pread(number, target.baseAddress, missing, position)
       }
       if count > 0 {
-        read.bytes.moveWriterIndex(forwardBy: count)
+        bytes.moveWriterIndex(forwardBy: count)
       } else if count == 0 {
         break
       } else if errno != EINTR {
         throw SystemCalls.error("read", path, errno)
       }
     }
-    return read
-  }
-
-  /// A reading of nothing yet.
-  private func emptyRead() throws(StoreError) -> DiskRead {
-    var status = stat()
-    guard fstat(number, &status) == 0 else { throw SystemCalls.error("read", path, errno) }
-    return DiskRead(
-      bytes: ByteBuffer(), fileBytes: Int(status.st_size), diskBytes: Int(status.st_blocks) * 512)
+    return bytes
   }
 
   /// Makes the bytes durable.
@@ -176,13 +171,6 @@ final class OpenFile: Sendable {
     #else
       return false
     #endif
-  }
-}
-
-extension DiskRead {
-  /// Bytes of a range that the file has.
-  func available(at offset: Int, length: Int) -> Int {
-    max(min(length, fileBytes - offset), 0)
   }
 }
 

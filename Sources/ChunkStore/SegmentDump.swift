@@ -49,12 +49,13 @@ package enum SegmentDump {
     _ path: String, on disk: any Disk, _ body: (Item) -> Void
   ) async throws(StoreError) {
     let file = try await disk.open(path)
-    let head = try await file.read(at: 0, length: SegmentHeader.bytes)
+    let fileBytes = try await file.size().bytes
+    let head = try await file.read(at: 0, length: SegmentHeader.bytes).bytes
     let name = path.split(separator: "/").last.map(String.init) ?? path
     var number = StorePaths.segment(ofFile: name) ?? 0
     var key: UInt64?
     do throws(StoreError) {
-      let header = try SegmentHeader(decoding: head.bytes)
+      let header = try SegmentHeader(decoding: head)
       if number != 0, number != header.number {
         body(.problem("the file's name is that of segment \(number)"))
       }
@@ -65,8 +66,8 @@ package enum SegmentDump {
       body(.problem("the segment's header: \(error.message)"))
     }
     let footer = try await SegmentRecovery.footer(
-      of: file, number: number, fileBytes: head.fileBytes)
-    let end = footer.map { Int($0.offset) } ?? head.fileBytes
+      of: file, number: number, fileBytes: fileBytes)
+    let end = footer.map { Int($0.offset) } ?? fileBytes
     var scanner = SegmentScanner(file: file, number: number, key: key, end: end)
     while let finding = await scanner.next() {
       switch finding {

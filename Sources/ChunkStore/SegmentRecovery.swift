@@ -141,7 +141,7 @@ struct SegmentRecovery: Sendable {
     if wasSealed { listed.open.remove(number) }
     do throws(StoreError) {
       let file = try await disk.open(path)
-      let size = try await file.read(at: 0, length: 0)
+      let size = try await file.size()
       let head = try await header(of: file, path)
       if let stranger = head?.stranger(as: number, of: directory) {
         report(path, "\(stranger); left alone")
@@ -149,15 +149,15 @@ struct SegmentRecovery: Sendable {
         return
       }
       state.segments[number] = Segment(
-        number: number, phase: .sealed, capacity: size.fileBytes, reserved: size.fileBytes,
-        end: size.fileBytes, diskBytes: size.diskBytes)
+        number: number, phase: .sealed, capacity: size.bytes, reserved: size.bytes,
+        end: size.bytes, diskBytes: size.diskBytes)
       if head == nil { headless.insert(number) }
       if head?.key == SegmentHeader.emptiedKey {
         emptied.insert(number)
         return
       }
       keys[number] = head?.key
-      contents[number] = await content(of: file, number: number, fileBytes: size.fileBytes)
+      contents[number] = await content(of: file, number: number, fileBytes: size.bytes)
       await file.close()
     } catch {
       guard error.code != .preconditionFailed else {

@@ -152,7 +152,7 @@ extension SegmentStore {
         kills: segment?.kills ?? [], writtenBytes: 0)
     }
     let file = try await reader(of: number)
-    let size = try await file.read(at: 0, length: 0).fileBytes
+    let size = try await file.size().bytes
     guard
       let footer = try await SegmentRecovery.footer(of: file, number: number, fileBytes: size),
       let entries = SegmentCheckpoint.entries(

@@ -191,7 +191,7 @@ extension SegmentStore {
       try await disk.sync(directory: "")
       let writer = try await disk.openForWriting(path)
       // The list of segments takes room, too.
-      let size = try await writer.read(at: 0, length: 0).fileBytes
+      let size = try await writer.size().bytes
       let bytes = size - SegmentStore.reserveSlack
       try await writer.truncate(to: bytes)
       try await begin(number, writer: writer, capacity: bytes, reserved: bytes, isReserve: true)
@@ -372,7 +372,7 @@ extension SegmentStore {
         shell.withLock { $0.state.segments[number]?.mayBeUnsynced = false }
       }
       for range in dead { try await file.punch(range) }
-      let left = try await file.read(at: 0, length: 0).diskBytes
+      let left = try await file.size().diskBytes
       shell.withLock { $0.state.segments[number]?.diskBytes = left }
       await file.close()
     } catch {
@@ -452,7 +452,7 @@ extension SegmentStore {
   static func makeReserve(on disk: any Disk, bytes: Int) async throws(StoreError) {
     do throws(StoreError) {
       let file = try await disk.openForWriting(StorePaths.reserve)
-      let size = try await file.read(at: 0, length: 0).fileBytes
+      let size = try await file.size().bytes
       try await file.truncate(to: min(bytes, size))
       do throws(StoreError) {
         try await file.reserve(0..<bytes)

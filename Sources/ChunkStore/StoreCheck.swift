@@ -122,10 +122,11 @@ package struct StoreCheck: Sendable {
     _ number: UInt32, wasSealed: Bool, on disk: any Disk, directory: DataDirectory
   ) async throws(StoreError) {
     let file = try await disk.open(StorePaths.segment(number))
-    let head = try await file.read(at: 0, length: SegmentHeader.bytes)
+    let fileBytes = try await file.size().bytes
+    let head = try await file.read(at: 0, length: SegmentHeader.bytes).bytes
     var key: UInt64?
     do throws(StoreError) {
-      let header = try SegmentHeader(decoding: head.bytes)
+      let header = try SegmentHeader(decoding: head)
       key = header.key
       if key == SegmentHeader.emptiedKey { return }
       if let stranger = header.stranger(as: number, of: directory) {
@@ -135,7 +136,7 @@ package struct StoreCheck: Sendable {
       report(number, "its header: \(error.message)")
     }
     var footer = try await SegmentRecovery.footer(
-      of: file, number: number, fileBytes: head.fileBytes)
+      of: file, number: number, fileBytes: fileBytes)
     if footer?.disk != directory.disk { footer = nil }
     if footer == nil, wasSealed { report(number, "its end is damaged or gone") }
     var entries: [SegmentEntry] = []
@@ -147,7 +148,7 @@ package struct StoreCheck: Sendable {
       entries = lists.entries
       if lists.areWhole { listed = Set(entries.map(\.unit)) }
     }
-    let end = footer.map { Int($0.offset) } ?? head.fileBytes
+    let end = footer.map { Int($0.offset) } ?? fileBytes
     let scanner = SegmentScanner(file: file, number: number, key: key, end: end)
     let found = await scan(
       scanner, durable: footer?.durableBatch ?? 0, listed: listed)
