@@ -5,14 +5,15 @@ import StoreModel
 /// Whose data a directory holds: its `format` file, of a few lines of text that people can read.
 ///
 /// ```
-/// holdfast chunks 2
+/// holdfast chunks 3
 /// node 0123456789abcdef
 /// disk fedcba9876543210
 /// cluster NAME
 /// checksum 89abcdef
 /// ```
 ///
-/// The cluster's line ends after the space while the data belongs to none. The checksum is CRC-32C of
+/// The version rises with that of any file in the directory: what an older program can't read, it is to refuse as a
+/// whole. The cluster's line ends after the space while the data belongs to none. The checksum is CRC-32C of
 /// the lines before it. The file is only ever replaced as a whole, by a rename.
 struct DataDirectory: Sendable, Hashable {
   /// The node's own number.
@@ -21,6 +22,8 @@ struct DataDirectory: Sendable, Hashable {
   var disk: UInt64
   /// The cluster that the data belongs to; empty: none yet.
   var cluster: String
+  /// Whether the file is of an older version.
+  private(set) var isOld = false
 
   /// The name under which the file is written before it takes its place.
   static let temporary = "format.new"
@@ -32,16 +35,22 @@ struct DataDirectory: Sendable, Hashable {
     "lost+found",
   ]
   private static let title = "holdfast chunks "
-  private static let version = 2
+  private static let version = 3
+  /// The oldest one that is read; it is written anew before anything else is.
+  private static let oldVersion = 2
 
   /// Reads whose data it is; on an empty directory draws a number and writes it down.
   ///
   /// - Throws: `preconditionFailed` when the directory is not empty and none of ours, or of a newer
-  ///   format; `dataLoss` when its format file is damaged.
+  ///   format; `dataLoss` when its format file is damaged, or gone though there are segments.
   static func open(
     on disk: any Disk, drawNode: () -> NodeID, drawDisk: () -> UInt64
   ) async throws(StoreError) -> DataDirectory {
-    if let known = try await read(on: disk) { return known }
+    if var known = try await read(on: disk) {
+      if known.isOld { try await known.write(on: disk) }
+      known.isOld = false
+      return known
+    }
     let fresh = DataDirectory(node: drawNode(), disk: drawDisk(), cluster: "")
     try await fresh.write(on: disk)
     return fresh
@@ -53,6 +62,9 @@ struct DataDirectory: Sendable, Hashable {
   static func read(on disk: any Disk) async throws(StoreError) -> DataDirectory? {
     let names = try await disk.list("")
     guard names.contains(StorePaths.format) else {
+      if names.contains(StorePaths.segments) {
+        throw StoreError(.dataLoss, "the data directory has segments, but its format file is gone")
+      }
       if let foreign = names.first(where: { !harmless.contains($0) }) {
         throw StoreError(
           .preconditionFailed,
@@ -96,7 +108,8 @@ struct DataDirectory: Sendable, Hashable {
     // Whoever wrote it, in whichever format: what doesn't fit its own checksum says nothing.
     let sum = lines.dropLast().last.flatMap { DataDirectory.value(of: "checksum", in: $0) }
     let body = lines.dropLast(2).joined(separator: "\n") + "\n"
-    guard !text.isEmpty, sum.map({ $0 == DataDirectory.checksum(of: body) }) ?? true else {
+    let isCut = text.utf8.allSatisfy { $0 == 0 } || DataDirectory.title.hasPrefix(text)
+    guard !isCut, sum.map({ $0 == DataDirectory.checksum(of: body) }) ?? true else {
       throw StoreError(.dataLoss, "the data directory's format file is damaged")
     }
     guard let first = lines.first, first.hasPrefix(DataDirectory.title) else {
@@ -116,7 +129,8 @@ struct DataDirectory: Sendable, Hashable {
           + "start with an empty directory and store the files anew")
     }
     guard
-      version == DataDirectory.version, lines.count == 6, lines[5].isEmpty,
+      let version, (DataDirectory.oldVersion...DataDirectory.version).contains(version),
+      lines.count == 6, lines[5].isEmpty,
       let node = DataDirectory.value(of: "node", in: lines[1]),
       let number = UInt64(node, radix: 16), number != 0,
       let disk = DataDirectory.value(of: "disk", in: lines[2]),
@@ -126,6 +140,7 @@ struct DataDirectory: Sendable, Hashable {
       throw StoreError(.dataLoss, "the data directory's format file is damaged")
     }
     self.init(node: NodeID(number), disk: diskNumber, cluster: String(cluster))
+    isOld = version < DataDirectory.version
   }
 
   /// Checks a cluster's name.

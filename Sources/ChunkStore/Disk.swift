@@ -8,7 +8,8 @@ package import StoreModel
 /// directory that holds it. A sync that failed proves nothing, whatever a later one says.
 ///
 /// The errors' codes: `notFound` for a path that is not there, `alreadyExists`, `resourceExhausted` for
-/// a full disk or quota, `preconditionFailed` for a lock that another holds, `internal` for the rest.
+/// a full disk or quota, `preconditionFailed` for a lock that another holds, `invalidArgument` for what should be
+/// opened and is no regular file, `unavailable` for a lack of descriptors or memory, `internal` for the rest.
 package protocol Disk: Sendable {
   /// Makes a file, which must not exist yet, for writing and reading.
   ///

@@ -43,7 +43,7 @@ struct DiskRoll: Sendable {
         let finding = try await find(member)
         findings.append((member, finding))
       } catch {
-        guard error.code == .internal || error.code == .dataLoss else {
+        guard error.isOfOneDisk else {
           throw StoreError(error.code, "'\(member.path)': \(error.message)")
         }
         findings.append((member, .unreadable(error)))
@@ -51,7 +51,7 @@ struct DiskRoll: Sendable {
     }
     for (place, entry) in findings.enumerated() {
       guard case .empty = entry.finding,
-        let former = missing.filter({ $0.value == entry.member.path }).keys.min()
+        let former = missing.filter({ DiskRoll.isSame($0.value, entry.member.path) }).keys.min()
       else { continue }
       findings[place].finding = .unreadable(
         StoreError(
@@ -60,6 +60,17 @@ struct DiskRoll: Sendable {
             + "start the node again; if it is gone for good, leave the directory out, or run 'holdfast store "
             + "add-disk \(entry.member.path) --data \(firstPath)' to begin a new one there"))
     }
+  }
+
+  /// Whether two paths are the same but for slashes at their ends.
+  private static func isSame(_ one: String, _ other: String) -> Bool {
+    one == other || trimmed(one) == trimmed(other)
+  }
+
+  private static func trimmed(_ path: String) -> Substring {
+    var path = path[...]
+    while path.hasSuffix("/") { path.removeLast() }
+    return path
   }
 
   /// The disks that the node had and that are not here.

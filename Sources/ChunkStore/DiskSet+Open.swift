@@ -38,14 +38,18 @@ extension DiskSet {
           disks.append(Open(path: member.path, store: store))
         } catch {
           // One that can't be read doesn't keep the others from serving; one that is not ours does.
-          guard [.internal, .resourceExhausted, .dataLoss].contains(error.code), members.count > 1
-          else { throw StoreError(error.code, "'\(member.path)': \(error.message)") }
+          guard error.isOfOneDisk, members.count > 1 else {
+            throw StoreError(error.code, "'\(member.path)': \(error.message)")
+          }
           problems.append(
             ChunkStoreProblem(path: member.path, message: "not used: \(error.message)"))
         }
       }
       guard !disks.isEmpty else {
         throw StoreError(.internal, "no data directory can be used: \(problems[0].message)")
+      }
+      for disk in disks {
+        disk.store.shell.withLock { $0.state.lacksOtherDisks = disks.count < members.count }
       }
       let set = DiskSet(
         node: node, disks: disks, unused: problems.map(\.path), clock: clock,
@@ -148,5 +152,13 @@ extension DiskSet {
     } catch {
       throw (error as? StoreError) ?? StoreError(.internal, "\(error)")
     }
+  }
+}
+
+extension StoreError {
+  /// Whether it says something about one disk, without which a node's others serve: not that a directory is in use or
+  /// somebody else's, or that descriptors or memory are lacking.
+  var isOfOneDisk: Bool {
+    ![.preconditionFailed, .unavailable].contains(code)
   }
 }

@@ -275,7 +275,7 @@ extension SegmentStore {
 
   /// Whether it remembers that a chunk was deleted.
   func remembersDeletion(of id: ChunkID) -> Bool {
-    shell.withLock { $0.state.deleted[id] != nil }
+    shell.withLock { $0.state.isDeleted(id) }
   }
 
   /// Whether so many writes failed lately that the disk is taken for a failing one.

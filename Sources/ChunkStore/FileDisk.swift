@@ -205,7 +205,9 @@ private struct FileDiskFile: DiskFile, DiskLock {
   }
 
   func close() async {
-    file.close()
+    // The last close of a file that was removed frees its room, which takes long.
+    let file = file
+    await threads.run { () throws(Never) in file.close() }
   }
 
   func release() async {

@@ -125,7 +125,7 @@ package final class MemoryDisk: Disk {
 
   package func open(_ path: String) async throws(StoreError) -> any DiskFile {
     try await perform(.open, path) { state throws(StoreError) in
-      guard let file = state.file(path) else { throw StoreError.noFile(path) }
+      let file = try state.regularFile(path)
       return MemoryDiskFile(disk: self, path: path, node: file, life: state.life)
     }
   }

@@ -61,6 +61,15 @@ struct MemoryDiskState {
     return file
   }
 
+  /// The same, for whoever opens it.
+  func regularFile(_ path: String) throws(StoreError) -> MemoryFile {
+    switch names[path] {
+    case .file(let file): return file
+    case .directory: throw StoreError(.invalidArgument, "'\(path)' is no regular file")
+    case nil: throw StoreError.noFile(path)
+    }
+  }
+
   mutating func create(_ path: String, reserving bytes: Int) throws(StoreError) -> MemoryFile {
     try checkParent(of: path)
     guard names[path] == nil else {

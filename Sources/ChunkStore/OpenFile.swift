@@ -41,12 +41,13 @@ final class OpenFile: Sendable {
   /// write into it may find the disk full. Nobody may write behind the file's end meanwhile.
   ///
   /// - Parameters:
-  ///   - range: of the file; not empty.
+  ///   - range: of the file; an empty one does nothing.
   ///   - setAside: the system's call, for tests that stand in for such a file system.
   /// - Throws: `resourceExhausted`, `internal`.
   func reserve(
     _ range: Range<Int>, by setAside: (Int32, off_t, off_t) -> Int32 = disk_set_aside
   ) throws(StoreError) {
+    guard !range.isEmpty else { return }
     let code = SystemCalls.retrying {
       setAside(number, off_t(range.lowerBound), off_t(range.count))
     }

@@ -75,6 +75,8 @@ struct Segment: Sendable {
   var isSyncable = true
   /// Whether it was sealed and has lost its end, or what that said of ended records.
   var isCut = false
+  /// Whether its file was removed, and that may not outlive a power cut.
+  var isRemoved = false
   /// Whether its file is on its way out.
   var isLeaving = false
   /// Whether it was told that something failed with it.

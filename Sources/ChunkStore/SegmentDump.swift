@@ -1,3 +1,4 @@
+import NIOCore
 package import StoreModel
 
 /// What a segment's file holds, for people who look into it.
@@ -36,6 +37,8 @@ package enum SegmentDump {
     package var batch: UInt64
     /// Blocks of 64 KiB that don't fit their checksums.
     package var badBlocks: [Int]
+    /// Whether that is because the record is zeros: its room was given back, or something wiped it.
+    package var isBlank: Bool
   }
 
   /// Reads a segment from its beginning to its end.
@@ -71,7 +74,9 @@ package enum SegmentDump {
     var scanner = SegmentScanner(file: file, number: number, key: key, end: end)
     while let finding = await scanner.next() {
       switch finding {
-      case .record(let header, let badBlocks): body(.record(Record(header, badBlocks)))
+      case .record(let header, let badBlocks):
+        let isBlank = badBlocks.isEmpty ? false : await isBlank(header, in: file)
+        body(.record(Record(header, badBlocks, isBlank: isBlank)))
       case .brokenHeader(let place, _):
         body(.problem("the header at byte \(place.offset) is not whole, or another place's"))
       case .nothing(let range): body(.nothing(range))
@@ -91,6 +96,17 @@ package enum SegmentDump {
         offset: end, entries: Int(footer.entryCount), kills: Int(footer.killCount)))
   }
 
+  /// Whether a damaged record is zeros where its room is given back.
+  private static func isBlank(
+    _ header: RecordHeader, in file: any DiskFile
+  ) async -> Bool {
+    let length = header.record.chunk.length
+    guard let range = Segment.deadRange(header.place, length: length, isSealed: false),
+      let read = try? await file.read(at: range.lowerBound, length: range.count)
+    else { return false }
+    return read.bytes.readableBytesView.allSatisfy { $0 == 0 }
+  }
+
   /// A checkpoint's lists, as far as they are whole.
   static func checkpoint(
     of file: any DiskFile, footer: SegmentCheckpoint.Footer
@@ -107,12 +123,12 @@ package enum SegmentDump {
 }
 
 extension SegmentDump.Record {
-  init(_ header: RecordHeader, _ badBlocks: [Int]) {
+  init(_ header: RecordHeader, _ badBlocks: [Int], isBlank: Bool) {
     self.init(
       offset: header.place.offset, bytes: header.recordBytes,
       isDeletion: header.kind == .deletion, chunk: header.record,
       deletedAt: header.kill.flatMap { $0.deletedAt > 0 ? $0.deletedAt : nil },
       ends: header.superseded.map { ($0.segment, $0.offset) }, batch: header.batch,
-      badBlocks: badBlocks)
+      badBlocks: badBlocks, isBlank: isBlank)
   }
 }

@@ -34,6 +34,8 @@ actor SegmentPut: ChunkPut {
   /// Where a large chunk's record stands.
   private var extent: RecordPlace?
   private var file: (any DiskFile)?
+  /// Whether a large chunk's record may have been written to its place.
+  private var mayBeWritten = false
   private var isOver = false
 
   /// Begins a put; nothing is on disk yet.
@@ -105,7 +107,11 @@ actor SegmentPut: ChunkPut {
       header.place = try await takeExtent()
       body = .placed(buffer)
     }
-    let record = try await store.store(header, body: body, mends: mends)
+    // Until it is known that it wasn't written, it may have been.
+    mayBeWritten = true
+    let (result, isWritten) = await store.store(header, body: body, mends: mends)
+    mayBeWritten = isWritten
+    let record = try result.get()
     await cancel()
     return record
   }
@@ -116,13 +122,18 @@ actor SegmentPut: ChunkPut {
     try? await waitForWrites()
     if let buffer {
       self.buffer = nil
-      store.staging.give(buffer, bufferSize)
+      store.staging.give(buffer)
     }
     file = nil
     if let extent {
       self.extent = nil
-      store.endLarge(chunk.id, extent)
+      store.endLarge(chunk.id, extent, unused: mayBeWritten ? nil : extentBytes)
     }
+  }
+
+  /// Bytes that a large chunk's record takes.
+  private var extentBytes: Int {
+    RecordHeader.bytes(for: chunk, isAligned: true) + DiskBuffer.roundUp(Int(chunk.length))
   }
 
   /// Bytes of the part of the buffer that is filled before it is written.
@@ -173,7 +184,7 @@ actor SegmentPut: ChunkPut {
     if let buffer { return buffer }
     let taken = try await store.staging.take(bufferSize)
     guard !isOver else {
-      store.staging.give(taken, bufferSize)
+      store.staging.give(taken)
       throw SegmentPut.over
     }
     buffer = taken
@@ -183,11 +194,10 @@ actor SegmentPut: ChunkPut {
   /// The place of a large chunk's record, with room for all of it.
   private func takeExtent() async throws(StoreError) -> RecordPlace {
     if let extent { return extent }
-    let bytes =
-      RecordHeader.bytes(for: chunk, isAligned: true) + DiskBuffer.roundUp(Int(chunk.length))
-    let place = try await store.extent(bytes: bytes, records: 1, use: .put, large: chunk.id)
+    let place = try await store.extent(
+      bytes: extentBytes, records: 1, use: .put, large: chunk.id)
     guard !isOver else {
-      store.endLarge(chunk.id, place)
+      store.endLarge(chunk.id, place, unused: extentBytes)
       throw SegmentPut.over
     }
     extent = place
@@ -210,43 +220,66 @@ extension SegmentStore {
   ///   - header: of its record; what it supersedes is filled in.
   ///   - body: its bytes.
   ///   - mends: whether a chunk that was deleted stays so.
-  /// - Returns: the chunk as stored.
-  /// - Throws: `alreadyExists` when it is here with other content; `deleted` when `mends` and it was;
-  ///   and what the disk throws.
+  /// - Returns: the chunk as stored, or why it isn't: `alreadyExists` when it is here with other content; `deleted`
+  ///   when `mends` and it was; and what the disk throws. And whether its record was written, or may have been.
   func store(
     _ header: RecordHeader, body: Commit.Body, mends: Bool
-  ) async throws -> ChunkRecord {
+  ) async -> (result: Result<ChunkRecord, any Error>, isWritten: Bool) {
     let id = header.record.chunk.id
     await turns.take(.chunk(id))
     defer { turns.end(.chunk(id)) }
     var header = header
-    let (known, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.deleted[id] != nil) }
+    do {
+      if let stored = try await find(&header, body: body, mends: mends) {
+        return (.success(stored), false)
+      }
+    } catch {
+      return (.failure(error), false)
+    }
+    let result = await commit(Commit(header: header, body: body, use: .put))
+    return (result.map(\.record).mapError { $0 }, true)
+  }
+
+  /// Finds a chunk that is to be stored here already; else fills in what its record will supersede.
+  private func find(
+    _ header: inout RecordHeader, body: Commit.Body, mends: Bool
+  ) async throws -> ChunkRecord? {
+    let id = header.record.chunk.id
+    let (known, isDeleted) = shell.withLock { ($0.state.index[id], $0.state.isDeleted(id)) }
     if mends, isDeleted { throw StoreError.noChunk(id, isDeleted: true) }
     if case .placed = body, shell.withLock({ $0.state.isOvertaken(id, at: header.place) }) {
       throw StoreError(.internal, "chunk \(id) was deleted while it came in: store it again")
     }
-    if let known {
-      // Also where it is damaged: what it was is known as long as its header is whole.
-      let found = try await verifiedHeader(of: id)
-      let isSame =
-        found.header.map { $0.blocks == header.blocks }
-        ?? (known.length == header.record.chunk.length)
-      guard isSame else { throw StoreError.conflict(id) }
-      if found.isSound, let stored = found.header, !known.isDoubtful { return stored.record }
-      header.superseded = known.place
-    }
-    return try await commit(Commit(header: header, body: body, use: .put)).get().record
+    guard let known else { return nil }
+    // Also where it is damaged: what it was is known as long as its header is whole.
+    let found = try await verifiedHeader(of: id)
+    let isSame =
+      found.header.map { $0.blocks == header.blocks }
+      ?? (known.length == header.record.chunk.length)
+    guard isSame else { throw StoreError.conflict(id) }
+    if found.isSound, let stored = found.header, !known.isDoubtful { return stored.record }
+    header.superseded = known.place
+    return nil
   }
 
-  /// Ends what a large chunk had, stored or not.
-  func endLarge(_ id: ChunkID, _ place: RecordPlace) {
+  /// Ends what a large chunk had; see `endExtent`.
+  func endLarge(_ id: ChunkID, _ place: RecordPlace, unused: Int? = nil) {
     shell.withLock { $0.state.endLarge(id) }
-    endExtent(place)
+    endExtent(place, unused: unused)
   }
 
-  /// Ends an extent, used or not.
-  func endExtent(_ place: RecordPlace) {
-    shell.withLock { $0.state.endExtent(place) }
+  /// Ends an extent.
+  ///
+  /// - Parameters:
+  ///   - place: where it is.
+  ///   - unused: bytes of it, where no record was written there: their room is given back.
+  func endExtent(_ place: RecordPlace, unused: Int? = nil) {
+    shell.withLock { shell in
+      if let unused {
+        shell.state.segments[place.segment]?.dead.append(place.offset..<place.offset + unused)
+      }
+      shell.state.endExtent(place)
+    }
     upkeepBell.continuation.yield()
   }
 

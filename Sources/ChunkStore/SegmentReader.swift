@@ -74,6 +74,8 @@ struct SegmentReader: ChunkReader {
         at: header.place.offset + start, length: range.count)
       return (read.bytes, read.hasWaited)
     } catch {
+      // A lack of memory says nothing about the chunk.
+      guard error.code != .unavailable else { throw error }
       throw damaged("it can't be read: \(error.message)")
     }
   }

@@ -2,6 +2,34 @@ import StoreModel
 
 /// What recovery does with the list of segments, and with those in which nothing was found.
 extension SegmentRecovery {
+  /// A segment is gone.
+  mutating func noteGone(_ number: UInt32) async {
+    report(StorePaths.segment(number), "is gone: the chunks in it are lost here")
+    state.gone.insert(number)
+    // What can't be marked is told of by the list, as before.
+    guard (try? await disk.mark(number)) == nil else { return }
+    listed.begin(number)
+    if known?.isSealed(number) == true { listed.open.remove(number) }
+  }
+
+  /// Records of a segment are lost. A new checkpoint would hide that; one that was sealed before gets none, and is marked
+  /// when it goes.
+  mutating func noteLoss(_ number: UInt32, isSealed: Bool) async {
+    state.lastLoss = max(state.lastLoss, number)
+    if isSealed {
+      state.segments[number]?.isCut = true
+    } else {
+      try? await disk.mark(number)
+    }
+  }
+
+  /// A segment can't be read. What others say of its records still means something: it may be readable another day.
+  mutating func noteUnread(_ number: UInt32) {
+    state.segments[number] = Segment(
+      number: number, phase: .failed, capacity: 0, reserved: 0, end: 0, diskBytes: 0)
+    state.unread.insert(number)
+  }
+
   /// Removes segments that nothing was written to before the power went, and writes down which are left.
   mutating func dropEmpty(_ numbers: [UInt32]) async throws(StoreError) {
     var empty = emptied.sorted()
@@ -11,9 +39,11 @@ extension SegmentRecovery {
     }
     for number in numbers {
       guard case .scanned(let scan)? = contents[number], scan.isEmpty else { continue }
-      state.segments[number] = nil
-      // None is listed before its header is durable, and none is sealed that holds nothing.
-      if scan.isSealed || (headless.contains(number) && known?.numbers.contains(number) ?? true) {
+      defer { state.segments[number] = nil }
+      // None is listed before its header is durable, and room set aside for more, and none is sealed that holds nothing.
+      let isLess =
+        headless.contains(number) || state.segments[number]?.end ?? 0 <= SegmentHeader.bytes
+      if scan.isSealed || (isLess && known?.numbers.contains(number) ?? true) {
         await setAside(number)
       } else {
         empty.append(number)
@@ -51,6 +81,7 @@ extension SegmentRecovery {
     do throws(StoreError) {
       try await disk.rename(path, to: lost)
       listed.remove(number)
+      state.gone.insert(number)
       report(lost, SegmentRecovery.lostSegment)
     } catch {
       report(path, "nothing was found in it, and it can't be renamed: \(error.message)")
@@ -65,11 +96,7 @@ extension SegmentRecovery {
       try await list.write(on: disk)
     } catch {
       guard error.code == .resourceExhausted, !empty.isEmpty else { throw error }
-      for number in empty {
-        let file = try await disk.openForWriting(StorePaths.segment(number))
-        try await file.truncate(to: SegmentHeader.bytes)
-        await file.close()
-      }
+      for number in empty { try await disk.empty(number, of: directory.disk) }
       try await list.write(on: disk)
     }
   }
@@ -105,6 +132,18 @@ extension Disk {
     get async throws(StoreError) {
       try await list("").contains(StorePaths.reserve)
     }
+  }
+
+  /// Cuts a segment in which nothing counts any more. Its header says so first, which takes no room: or it would pass
+  /// for one that has lost its end.
+  func empty(_ number: UInt32, of disk: UInt64) async throws(StoreError) {
+    let head = DiskBuffer(capacity: SegmentHeader.bytes)
+    SegmentHeader(number: number, disk: disk, key: SegmentHeader.emptiedKey).encode(
+      into: head.bytes)
+    let file = try await openForWriting(StorePaths.segment(number))
+    try await file.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
+    try await file.truncate(to: SegmentHeader.bytes)
+    await file.close()
   }
 
   /// Has a loss be told of each time until somebody removes the mark; durable once the directory's names are.

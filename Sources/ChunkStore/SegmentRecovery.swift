@@ -44,6 +44,8 @@ struct SegmentRecovery: Sendable {
   private(set) var emptied: Set<UInt32> = []
   /// Segments whose headers are damaged.
   private(set) var headless: Set<UInt32> = []
+  /// Segments whose headers can't be read.
+  private var unreadHeads: Set<UInt32> = []
   /// Whether sealed segments could be synced, where that was tried.
   var synced: [UInt32: Bool] = [:]
   /// The segments' keys, as far as they have any and their headers are whole.
@@ -91,6 +93,8 @@ struct SegmentRecovery: Sendable {
     for number in numbers { await seal(number) }
     try await dropEmpty(numbers)
     state.attention = Set(state.segments.keys)
+    let cut = state.segments.values.filter(\.isCut).map(\.number)
+    state.lastLoss = max(state.lastLoss, state.unread.union(state.gone).union(cut).max() ?? 0)
   }
 
   /// What is said of a mark.
@@ -107,6 +111,8 @@ struct SegmentRecovery: Sendable {
         numbers.append(number)
       } else if name.hasSuffix(StorePaths.lostSuffix) {
         report(path, SegmentRecovery.lostSegment)
+        let number = StorePaths.segment(ofFile: String(name.dropLast(StorePaths.lostSuffix.count)))
+        if let number { state.gone.insert(number) }
       } else if path != SegmentList.path {
         report(path, "is no segment; left alone")
       }
@@ -123,10 +129,8 @@ struct SegmentRecovery: Sendable {
     if known == nil, !numbers.isEmpty {
       report(SegmentList.path, "is damaged or gone; written anew from the segments that are there")
     }
-    for number in (known?.numbers ?? []).subtracting(numbers).sorted() {
-      report(StorePaths.segment(number), "is gone: the chunks in it are lost here")
-      try? await disk.mark(number)
-    }
+    state.gone.subtract(numbers)
+    for number in (known?.numbers ?? []).subtracting(numbers).sorted() { await noteGone(number) }
     if known == nil, numbers.isEmpty, !isListUnread { try await checkIsNew() }
     let highest = max(numbers.last ?? 0, known?.numbers.max() ?? 0)
     state.nextNumber = max(highest + 1, known?.next ?? 1)
@@ -142,10 +146,14 @@ struct SegmentRecovery: Sendable {
     do throws(StoreError) {
       let file = try await disk.open(path)
       let size = try await file.size()
-      let head = try await header(of: file, path)
+      let head = try await header(of: file, number: number, path)
       if let stranger = head?.stranger(as: number, of: directory) {
         report(path, "\(stranger); left alone")
-        if known?.numbers.contains(number) != true { listed.remove(number) }
+        if known?.numbers.contains(number) == true {
+          noteUnread(number)
+        } else {
+          listed.remove(number)
+        }
         return
       }
       state.segments[number] = Segment(
@@ -160,29 +168,38 @@ struct SegmentRecovery: Sendable {
       contents[number] = await content(of: file, number: number, fileBytes: size.bytes)
       await file.close()
     } catch {
-      guard error.code != .preconditionFailed else {
+      switch error.code {
+      case .preconditionFailed, .unavailable:
+        // A newer version, or a lack of descriptors or memory: nothing is wrong with the segment.
         throw StoreError(error.code, "'\(path)': \(error.message)")
+      case .invalidArgument:
+        report(path, "\(error.message); left alone")
+        listed.remove(number)
+        if known?.numbers.contains(number) == true { await noteGone(number) }
+      default:
+        report(
+          path,
+          "cannot be read: \(error.message); the chunks in it are missing here, and deletions of which it tells are "
+            + "not known")
+        noteUnread(number)
       }
-      report(path, "cannot be read: \(error.message); the chunks in it are missing here")
-      // What others say of its records still means something: it may be readable another day.
-      state.segments[number] = Segment(
-        number: number, phase: .failed, capacity: 0, reserved: 0, end: 0, diskBytes: 0)
-      state.unread.insert(number)
     }
   }
 
-  /// A segment's header; nil where it is damaged or can't be read: such a segment is taken for ours, because
-  /// its records say where they belong.
+  /// A segment's header; nil where it is damaged or can't be read: such a segment is taken for ours, because its
+  /// records say where they belong.
   private mutating func header(
-    of file: any DiskFile, _ path: String
+    of file: any DiskFile, number: UInt32, _ path: String
   ) async throws(StoreError) -> SegmentHeader? {
     do throws(StoreError) {
       let bytes = try await file.read(at: 0, length: SegmentHeader.bytes).bytes
       return try SegmentHeader(decoding: bytes)
     } catch {
-      guard error.code != .preconditionFailed else { throw error }
+      guard ![.preconditionFailed, .unavailable].contains(error.code) else { throw error }
       // One that nothing was written to before the power went is no surprise.
-      if error.code != .dataLoss { report(path, "its header can't be read: \(error.message)") }
+      guard error.code != .dataLoss else { return nil }
+      report(path, "its header can't be read: \(error.message)")
+      unreadHeads.insert(number)
       return nil
     }
   }
@@ -226,7 +243,8 @@ struct SegmentRecovery: Sendable {
     var scan = await SegmentScan(
       of: file, number: number, key: keys[number], fileBytes: fileBytes, footer: sealed,
       wasSealed: wasSealed)
-    scan.isUnreadable = scan.isUnreadable || isUnreadable
+    // Without its key anything may pass for one of its records.
+    scan.isUnreadable = scan.isUnreadable || isUnreadable || unreadHeads.contains(number)
     for kill in scan.kills { noteKill(kill, of: number) }
     guard !scan.isSealed else { return .scanned(scan) }
     do throws(StoreError) {
@@ -430,6 +448,9 @@ struct SegmentRecovery: Sendable {
       state.segments[number]?.killTargets[kill.place.segment, default: 0] += 1
     }
     if scan.isEmpty { return }
+    if scan.lost.contains(where: { killed[number]?.contains($0) != true }) {
+      await noteLoss(number, isSealed: scan.isSealed)
+    }
     let entries = scan.entries.filter {
       state.index[$0.id]?.place == RecordPlace(segment: number, unit: $0.unit)
     }

@@ -24,6 +24,8 @@ struct SegmentScan: Sendable {
   private(set) var writtenBytes = 0
   /// What was found wrong, and with which record: with one that no longer counts, nothing is.
   private(set) var problems: [(unit: UInt32?, message: String)] = []
+  /// The places of headers that are damaged: what stood there is lost.
+  private(set) var lost: [UInt32] = []
   /// Whether a part of it could not be read.
   var isUnreadable = false
   /// Whether it had been sealed: then none of its records is in doubt.
@@ -129,6 +131,7 @@ struct SegmentScan: Sendable {
   /// The same for one of which not even the header is whole.
   private mutating func judge(brokenAt place: RecordPlace, isDamaged: Bool, durable: UInt64) {
     if isDamaged {
+      lost.append(place.unit)
       problems.append(
         (
           place.unit,

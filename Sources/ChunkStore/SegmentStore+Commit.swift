@@ -343,7 +343,7 @@ struct CommitBatch {
     for place in items.indices
     where items[place].error == nil && items[place].commit.header.place.segment == segment {
       items[place].error = StoreError(
-        .internal,
+        error.code == .resourceExhausted ? .resourceExhausted : .internal,
         "chunk \(items[place].commit.header.record.chunk.id) could not be made durable: "
           + error.message)
     }

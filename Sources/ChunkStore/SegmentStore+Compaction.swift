@@ -96,6 +96,9 @@ extension SegmentStore {
   /// Empties and removes a segment; as fast as it can when somebody waits.
   func compact(_ number: UInt32, isUrgent: Bool = false) async {
     do {
+      if shell.withLock({ $0.state.segments[number]?.isRemoved ?? false }) {
+        return try await removeSegment(number)
+      }
       let content = try await content(of: number)
       var limiter = BandwidthLimit(bytesPerSecond: configuration.compactionBytesPerSecond)
       let runs = runs(of: content.entries)
@@ -144,7 +147,7 @@ extension SegmentStore {
   }
 
   /// What a segment holds, by its checkpoint.
-  private func content(of number: UInt32) async throws(StoreError) -> SegmentCheckpoint {
+  func content(of number: UInt32) async throws(StoreError) -> SegmentCheckpoint {
     let segment = shell.withLock { $0.state.segments[number] }
     guard let segment, segment.phase == .sealed else {
       return SegmentCheckpoint(
@@ -207,7 +210,11 @@ extension SegmentStore {
     defer { for reader in readers { unpin(reader.header.place.segment) } }
     for entry in entries {
       let place = RecordPlace(segment: number, unit: entry.unit)
-      guard shell.withLock({ $0.state.index[entry.id]?.place }) == place else { continue }
+      guard let known = shell.withLock({ $0.state.index[entry.id] }), known.place == place else {
+        continue
+      }
+      // What is damaged stays until another has a good copy: copying the rest of it each time fills the disk.
+      if known.isDamaged, try await soundHeader(of: entry.id) == nil { continue }
       do throws(StoreError) {
         readers.append(try await openRecord(entry.id))
       } catch {
@@ -279,9 +286,10 @@ extension SegmentStore {
       old.record, blocks: old.blocks, superseding: old.place, isAligned: true)
     // Not of the writers' memory: they may wait for this chunk's turn with all of it in their hands.
     let buffer = DiskBuffer(capacity: SegmentPut.bufferBytes)
-    let extent = try await extent(
-      bytes: header.byteCount + DiskBuffer.roundUp(length), records: 1, use: .upkeep)
-    defer { endExtent(extent) }
+    let bytes = header.byteCount + DiskBuffer.roundUp(length)
+    let extent = try await extent(bytes: bytes, records: 1, use: .upkeep)
+    var unused: Int? = bytes
+    defer { endExtent(extent, unused: unused) }
     guard let file = writer(of: extent.segment) else {
       throw StoreError(.internal, "segment \(extent.segment) can't be written to")
     }
@@ -303,6 +311,7 @@ extension SegmentStore {
       }
     }
     header.place = extent
+    unused = nil
     _ = try await commit(Commit(header: header, body: .placed(buffer), use: .upkeep)).get()
   }
 

@@ -43,6 +43,7 @@ extension SegmentStore {
       shell.problems = recovery.problems
       shell.listed = recovery.listed
       shell.verifiedAt = await ScrubLog.read(on: disk).verifiedAt
+        .filter { shell.state.segments[$0.key] != nil }
       shell.state.hasReserve = false
       let store = SegmentStore(
         disk: disk, lock: lock, clock: clock, configuration: configuration, keySeed: random(),

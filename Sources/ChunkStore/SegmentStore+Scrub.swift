@@ -130,12 +130,37 @@ extension SegmentStore {
       guard shell.withLock({ $0.state.index[entry.id]?.place }) == entry.place else { continue }
       try await verify(entry.id)
     }
+    let isWhole = try await verifyCheckpoint(of: number)
     let log = shell.withLock { shell in
-      shell.verifiedAt[number] = clock.wallSeconds
-      let spoiled = Set(shell.state.damaged.compactMap { shell.state.index[$0]?.place.segment })
+      // It may have gone meanwhile.
+      if shell.state.segments[number] != nil { shell.verifiedAt[number] = clock.wallSeconds }
+      if !isWhole { shell.spoiled.insert(number) }
+      let spoiled = shell.spoiled.union(
+        shell.state.damaged.compactMap { shell.state.index[$0]?.place.segment })
       return ScrubLog(verifiedAt: shell.verifiedAt.filter { !spoiled.contains($0.key) })
     }
     try await log.write(on: disk)
+  }
+
+  /// Reads and verifies a sealed segment's header and checkpoint, without which deletions of which it tells would be
+  /// lost; tells where they are damaged.
+  ///
+  /// - Returns: whether they are whole.
+  private func verifyCheckpoint(of number: UInt32) async throws(StoreError) -> Bool {
+    do throws(StoreError) {
+      guard shell.withLock({ $0.state.segments[number]?.phase }) == .sealed else { return true }
+      _ = try await content(of: number)
+      let head = try await reader(of: number).read(at: 0, length: SegmentHeader.bytes).bytes
+      _ = try SegmentHeader(decoding: head)
+      return true
+    } catch {
+      // It may have gone meanwhile.
+      guard shell.withLock({ $0.state.segments[number] != nil }) else { return true }
+      guard error.code == .dataLoss else { throw error }
+      report(
+        StorePaths.segment(number), "\(error.message): it is read whole when the store opens next")
+      return false
+    }
   }
 
   /// Reads and verifies a chunk; what is damaged is noted by the reader.

@@ -197,6 +197,7 @@ extension SegmentStore {
       try await begin(number, writer: writer, capacity: bytes, reserved: bytes, isReserve: true)
       shell.withLock { $0.state.hasReserve = false }
     } catch {
+      await blank(path)
       // So that the room isn't another's before it is the reserve again.
       try? await disk.rename(path, to: StorePaths.reserve)
       let size = shell.withLock { $0.state.limits.reserveBytes } + SegmentStore.reserveSlack
@@ -205,6 +206,15 @@ extension SegmentStore {
       }
       throw error
     }
+  }
+
+  /// Wipes the header off a file that becomes the reserve again: it may be another segment next.
+  private func blank(_ path: String) async {
+    let head = DiskBuffer(capacity: SegmentHeader.bytes)
+    head.zero(0..<SegmentHeader.bytes)
+    guard let file = try? await disk.openForWriting(path) else { return }
+    try? await file.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
+    await file.close()
   }
 
   /// Bytes that the reserve has beyond what its segment will have: room for the list of segments.
@@ -254,7 +264,7 @@ extension SegmentStore {
   func fail(_ number: UInt32, _ error: StoreError) {
     shell.withLock { shell in
       // All that a failed segment does to those who write to it is one failure of the disk.
-      if shell.state.segments[number]?.phase != .failed {
+      if shell.state.segments[number]?.phase != .failed, error.code != .resourceExhausted {
         shell.failures.note(at: clock.nanoseconds)
       }
       shell.state.fail(number)
@@ -305,7 +315,7 @@ extension SegmentStore {
 
   /// Writes a checkpoint behind a segment's records, and cuts the file there; durable when it returns.
   ///
-  /// - Returns: bytes of the file.
+  /// - Returns: bytes of the disk that the file takes then.
   static func writeCheckpoint(
     _ checkpoint: SegmentCheckpoint, number: UInt32, disk: UInt64, recordsEnd: Int,
     writer: (any DiskFile)?
@@ -318,8 +328,9 @@ extension SegmentStore {
     let end = offset + text.readableBytes
     try await writer.truncate(to: end)
     try await writer.writeAndSync([DiskWrite(buffer, 0..<text.readableBytes, at: offset)])
+    let size = try? await writer.size()
     await writer.close()
-    return end
+    return size?.diskBytes ?? end
   }
 
   // MARK: Reading
@@ -376,21 +387,10 @@ extension SegmentStore {
       shell.withLock { $0.state.segments[number]?.diskBytes = left }
       await file.close()
     } catch {
-      // Compaction will give it.
+      // Compaction will give it, or has.
+      guard shell.withLock({ $0.state.segments[number] != nil }) else { return }
       report(StorePaths.segment(number), "room in it could not be given back: \(error.message)")
     }
-  }
-
-  /// Cuts a segment in which nothing counts any more. Its header says so first, which takes no room: or it would pass for
-  /// one that has lost its end.
-  private func empty(_ number: UInt32) async throws(StoreError) {
-    let head = DiskBuffer(capacity: SegmentHeader.bytes)
-    SegmentHeader(number: number, disk: diskNumber, key: SegmentHeader.emptiedKey)
-      .encode(into: head.bytes)
-    let file = try await disk.openForWriting(StorePaths.segment(number))
-    try await file.writeAndSync([DiskWrite(head, 0..<SegmentHeader.bytes, at: 0)])
-    try await file.truncate(to: SegmentHeader.bytes)
-    await file.close()
   }
 
   /// Removes a segment in which nothing counts any more.
@@ -405,30 +405,45 @@ extension SegmentStore {
     }
     guard isLeaving else { return }
     do throws(StoreError) {
-      if shell.withLock({ $0.state.segments[number]?.isCut ?? false }) {
-        // Where there is no room for the mark, the room that the segment has is worth more.
-        try? await disk.mark(number)
-      }
-      do throws(StoreError) {
-        try await changeList { $0.remove(number) }
-      } catch {
-        guard error.code == .resourceExhausted else { throw error }
-        // A list takes room at first, and this segment has some that nobody needs.
-        try await empty(number)
-        shell.withLock { $0.state.emptied(number) }
-        try await changeList { $0.remove(number) }
-      }
-      try await disk.remove(StorePaths.segment(number))
-      try await disk.sync(directory: StorePaths.segments)
+      try await remove(number)
     } catch {
       shell.withLock { $0.state.segments[number]?.isLeaving = false }
       throw error
     }
-    shell.withLock { shell in
+    let reader = shell.withLock { shell in
+      let reader = shell.state.segments[number]?.reader
       shell.state.forget(number)
       shell.verifiedAt[number] = nil
+      shell.spoiled.remove(number)
       shell.openReaders.removeAll { $0 == number }
+      return reader
     }
+    // Its last close is what frees its room, which takes long: nobody waits for that.
+    await reader?.close()
+  }
+
+  /// Takes a segment off the list and removes its file, durably; where that was removed before, only the latter is left
+  /// to do.
+  private func remove(_ number: UInt32) async throws(StoreError) {
+    if shell.withLock({ $0.state.segments[number]?.isRemoved ?? false }) {
+      return try await disk.sync(directory: StorePaths.segments)
+    }
+    if shell.withLock({ $0.state.segments[number]?.isCut ?? false }) {
+      // Where there is no room for the mark, the room that the segment has is worth more.
+      try? await disk.mark(number)
+    }
+    do throws(StoreError) {
+      try await changeList { $0.remove(number) }
+    } catch {
+      guard error.code == .resourceExhausted else { throw error }
+      // A list takes room at first, and this segment has some that nobody needs.
+      try await disk.empty(number, of: diskNumber)
+      shell.withLock { $0.state.emptied(number) }
+      try await changeList { $0.remove(number) }
+    }
+    try await disk.remove(StorePaths.segment(number))
+    shell.withLock { $0.state.segments[number]?.isRemoved = true }
+    try await disk.sync(directory: StorePaths.segments)
   }
 
   /// Sets room for a small segment aside, if there is enough.

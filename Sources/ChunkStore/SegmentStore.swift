@@ -62,6 +62,8 @@ package final class SegmentStore: ChunkStore {
     var listing: ChunkListing?
     /// Seconds since 1970 at which each segment was last verified, whatever was found.
     var verifiedAt: [UInt32: Int64] = [:]
+    /// Segments whose checkpoints were found damaged since.
+    var spoiled: Set<UInt32> = []
     /// The list of segments as it is on disk, or is to be when it is written next.
     var listed = SegmentList()
     /// When to look again at what only time changes, in seconds since 1970.
@@ -288,7 +290,7 @@ package final class SegmentStore: ChunkStore {
 
   /// What to tell whoever asks for a chunk that isn't known.
   func absence(of id: ChunkID) -> StoreError {
-    let isDeleted = shell.withLock { $0.state.deleted[id] != nil }
+    let isDeleted = shell.withLock { $0.state.isDeleted(id) }
     guard !isDeleted, let hidden = hiddenChunks else { return .noChunk(id, isDeleted: isDeleted) }
     return StoreError(hidden.code, "whether chunk \(id) is here is not known: \(hidden.message)")
   }

@@ -51,10 +51,11 @@ final class StagingBuffers: Sendable {
   ///
   /// - Throws: `CancellationError`.
   func take(_ bytes: Int) async throws -> DiskBuffer {
+    let bytes = DiskBuffer.roundUp(bytes)
     precondition(bytes <= budget, "a buffer larger than all there is")
     let ticket = state.withLock { state -> UInt64? in
       guard !state.waiting.isEmpty || state.available < bytes else {
-        state.available -= bytes
+        take(bytes, of: &state)
         return nil
       }
       state.nextTicket += 1
@@ -64,12 +65,13 @@ final class StagingBuffers: Sendable {
     return reuse(bytes) ?? DiskBuffer(capacity: bytes)
   }
 
-  /// Gives a buffer back that was taken with this many bytes.
-  func give(_ buffer: DiskBuffer, _ bytes: Int) {
+  /// Gives a buffer back.
+  func give(_ buffer: DiskBuffer) {
+    let bytes = buffer.bytes.count
     let ready = state.withLock { state in
       if bytes == spareBytes, state.spare.count < maxSpares { state.spare.append(buffer) }
       state.available += bytes
-      return StagingBuffers.grant(&state)
+      return grant(&state)
     }
     for waiter in ready { waiter.continuation.resume(returning: true) }
   }
@@ -80,7 +82,7 @@ final class StagingBuffers: Sendable {
       await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
         let ready = state.withLock { state in
           state.waiting.append(Waiter(ticket: ticket, bytes: bytes, continuation: continuation))
-          return StagingBuffers.grant(&state)
+          return grant(&state)
         }
         for waiter in ready { waiter.continuation.resume(returning: true) }
         if Task.isCancelled { cancel(ticket) }
@@ -98,20 +100,28 @@ final class StagingBuffers: Sendable {
         return (nil, [])
       }
       let waiter = state.waiting.remove(at: place)
-      return (waiter, StagingBuffers.grant(&state))
+      return (waiter, grant(&state))
     }
     waiter?.continuation.resume(returning: false)
     for waiter in ready { waiter.continuation.resume(returning: true) }
   }
 
   /// Takes those out of the queue, from its head, for whom there is enough.
-  private static func grant(_ state: inout State) -> [Waiter] {
+  private func grant(_ state: inout State) -> [Waiter] {
     var ready: [Waiter] = []
     while let first = state.waiting.first, first.bytes <= state.available {
-      state.available -= first.bytes
+      take(first.bytes, of: &state)
       ready.append(state.waiting.removeFirst())
     }
     return ready
+  }
+
+  /// Gives memory out. Spares are part of the budget while nobody else needs it.
+  private func take(_ bytes: Int, of state: inout State) {
+    state.available -= bytes
+    guard bytes != spareBytes else { return }
+    state.spare.removeLast(
+      max(0, state.spare.count - max(state.available, 0) / spareBytes))
   }
 
   /// A spare buffer of this size.

@@ -84,7 +84,7 @@ package struct StoreCheck: Sendable {
     _ disk: any Disk, directory: DataDirectory
   ) async throws(StoreError) {
     var numbers: Set<UInt32> = []
-    for name in try await disk.list(StorePaths.segments) {
+    for name in try await names(on: disk) {
       if let number = StorePaths.segment(ofFile: name) {
         numbers.insert(number)
       } else if name.hasSuffix(StorePaths.lostSuffix) {
@@ -94,15 +94,10 @@ package struct StoreCheck: Sendable {
       }
     }
     segments = numbers.count
-    let list = try await SegmentList.read(on: disk)
-    let isOld = try await disk.hasReserve
-    if let list {
-      for number in list.numbers.subtracting(numbers).sorted() {
-        report(number, "is gone: the chunks in it are lost here")
-      }
-    } else if !numbers.isEmpty || isOld {
-      problems.append(
-        ChunkStoreProblem(path: SegmentList.path, message: "is damaged or gone"))
+    try await checkLists(on: disk)
+    let list = await list(on: disk, of: numbers)
+    for number in (list?.numbers ?? []).subtracting(numbers).sorted() {
+      report(number, "is gone: the chunks in it are lost here")
     }
     let times = await ScrubLog.read(on: disk).verifiedAt.filter { numbers.contains($0.key) }.values
     verifiedSegments = times.count
@@ -110,7 +105,8 @@ package struct StoreCheck: Sendable {
     for number in numbers.sorted() {
       do throws(StoreError) {
         try await read(
-          number, wasSealed: list?.isSealed(number) ?? false, on: disk, directory: directory)
+          number, isListed: list?.numbers.contains(number) ?? true,
+          wasSealed: list?.isSealed(number) ?? false, on: disk, directory: directory)
       } catch {
         report(number, "cannot be read: \(error.message)")
       }
@@ -118,13 +114,55 @@ package struct StoreCheck: Sendable {
     count()
   }
 
+  /// What stands in the segments' directory, which a disk that was just added has not got yet.
+  private func names(on disk: any Disk) async throws(StoreError) -> [String] {
+    do throws(StoreError) {
+      return try await disk.list(StorePaths.segments)
+    } catch {
+      guard error.code == .notFound else { throw error }
+      return []
+    }
+  }
+
+  /// Looks at what this disk keeps for the others.
+  private mutating func checkLists(on disk: any Disk) async throws(StoreError) {
+    do throws(StoreError) {
+      _ = try await DeletionList.read(on: disk)
+    } catch {
+      problems.append(
+        ChunkStoreProblem(
+          path: StorePaths.deletions, message: "cannot be read: \(error.message)"))
+    }
+    let names = try await disk.list("")
+    if names.contains(StorePaths.disks), (try? await DiskList.read(on: disk)) == nil {
+      problems.append(
+        ChunkStoreProblem(path: StorePaths.disks, message: "is damaged or can't be read"))
+    }
+  }
+
+  /// The list of segments; nil where there is none, or it is damaged or can't be read.
+  private mutating func list(on disk: any Disk, of numbers: Set<UInt32>) async -> SegmentList? {
+    var problem: String?
+    do throws(StoreError) {
+      if let list = try await SegmentList.read(on: disk) { return list }
+      if try await disk.hasReserve || !numbers.isEmpty { problem = "is damaged or gone" }
+    } catch {
+      problem = "cannot be read: \(error.message)"
+    }
+    if let problem {
+      problems.append(ChunkStoreProblem(path: SegmentList.path, message: problem))
+    }
+    return nil
+  }
+
   private mutating func read(
-    _ number: UInt32, wasSealed: Bool, on disk: any Disk, directory: DataDirectory
+    _ number: UInt32, isListed: Bool, wasSealed: Bool, on disk: any Disk, directory: DataDirectory
   ) async throws(StoreError) {
     let file = try await disk.open(StorePaths.segment(number))
     let fileBytes = try await file.size().bytes
     let head = try await file.read(at: 0, length: SegmentHeader.bytes).bytes
     var key: UInt64?
+    var problem: String?
     do throws(StoreError) {
       let header = try SegmentHeader(decoding: head)
       key = header.key
@@ -133,7 +171,10 @@ package struct StoreCheck: Sendable {
         return report(number, stranger)
       }
     } catch {
-      report(number, "its header: \(error.message)")
+      problem = "its header: \(error.message)"
+    }
+    if isListed, fileBytes <= SegmentHeader.bytes {
+      problem = "everything behind its header is gone"
     }
     var footer = try await SegmentRecovery.footer(
       of: file, number: number, fileBytes: fileBytes)
@@ -152,6 +193,8 @@ package struct StoreCheck: Sendable {
     let scanner = SegmentScanner(file: file, number: number, key: key, end: end)
     let found = await scan(
       scanner, durable: footer?.durableBatch ?? 0, listed: listed)
+    // One that is not listed was made when the power went, and holds nothing.
+    if let problem, isListed || !found.isEmpty { report(number, problem) }
     // What the checkpoint names and is not there: it counts, unless something ended it.
     for entry in entries where !found.contains(entry.unit) {
       records[entry.id, default: []].append(

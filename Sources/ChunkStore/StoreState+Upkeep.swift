@@ -39,7 +39,7 @@ extension StoreState {
         continue
       }
       let isSmall =
-        isCandidate(segment)
+        isCandidate(segment, isUrgent: isUrgent)
         && segment.diskBytes < min(limits.segmentBytes, limits.reserveBytes) / 8
       if isSmall { small.append(segment) }
       guard let found = chore(for: segment, isUrgent: isUrgent, free: free) else {
@@ -78,7 +78,7 @@ extension StoreState {
     if segment.mayBePunched, !segment.dead.isEmpty, !isNeeded(segment.number) {
       return (.punch(segment.number), 2, 0)
     }
-    guard isCandidate(segment) else { return nil }
+    guard isCandidate(segment, isUrgent: isUrgent) else { return nil }
     if segment.phase == .failed {
       // Its room comes back when it is empty, not before: on a full disk it may use up what others need. So
       // the reserve is for what fits into it as a whole.
@@ -119,11 +119,18 @@ extension StoreState {
   }
 
   /// Whether a segment can be emptied.
-  private func isCandidate(_ segment: Segment) -> Bool {
-    (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
+  private func isCandidate(_ segment: Segment, isUrgent: Bool) -> Bool {
+    (isUrgent || !hasReserve || segment.liveBytes == 0 || mayMove)
+      && (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
       && !segment.isLeaving && !unread.contains(segment.number)
       && segment.stuckAt != segment.liveBytes && !isNeeded(segment.number)
       && (segment.pins == 0 || keptBytes(of: segment) > 0)
+  }
+
+  /// Whether chunks may be moved: not where deletions may be told of that can't be read, because they name the
+  /// places where the chunks stand now.
+  private var mayMove: Bool {
+    unread.isEmpty && !lacksOtherDisks
   }
 
   /// What compacting a segment is worth, to be compared; 0 when it isn't: a quarter of its records must be
@@ -164,7 +171,7 @@ extension StoreState {
   /// records that are still on disk, or of chunks whose deletion is remembered.
   func keptBytes(of segment: Segment) -> Int {
     let kills = segment.killTargets.reduce(0) { sum, target in
-      target.key == segment.number || segments[target.key] == nil ? sum : sum + target.value
+      target.key == segment.number || !mayReturn(target.key) ? sum : sum + target.value
     }
     return segment.liveBytes + max(kills, segment.deletions.count) * RecordHeader.deletionBytes
   }
@@ -179,14 +186,14 @@ extension StoreState {
   func neededKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
     kills.compactMap { kill in
       if remembers(kill, in: number) { return kill }
-      return kill.place.segment != number && segments[kill.place.segment] != nil
+      return kill.place.segment != number && mayReturn(kill.place.segment)
         ? kill.withoutDeletion : nil
     }
   }
 
   /// What of a segment's kills its checkpoint has to say.
   func checkpointKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
-    kills.filter { segments[$0.place.segment] != nil || remembers($0, in: number) }
+    kills.filter { mayReturn($0.place.segment) || remembers($0, in: number) }
   }
 
   /// Small segments, which restarts leave behind, that are put up with.
@@ -206,8 +213,7 @@ extension StoreState {
     segments[number]?.entries = []
     segments[number]?.kills = []
     segments[number]?.writer = nil
-    let known = segments[number]?.diskBytes ?? diskBytes
-    segments[number]?.diskBytes = min(diskBytes, known)
+    segments[number]?.diskBytes = diskBytes
     attention.insert(number)
   }
 
@@ -248,6 +254,10 @@ extension StoreState {
     segments[number] = nil
     inDoubt.remove(number)
     unread.remove(number)
+    for (id, places) in ghosts where places.contains(where: { $0.segment == number }) {
+      let left = places.filter { $0.segment != number }
+      ghosts[id] = left.isEmpty ? nil : left
+    }
     tryAll()
   }
 }

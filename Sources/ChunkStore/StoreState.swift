@@ -64,6 +64,14 @@ struct StoreState: Sendable {
   /// Segments that couldn't be read wholly when the store opened: there may be more in them than is known. So
   /// they stay, no chunk is known not to be here, and no deletion is forgotten.
   var unread: Set<UInt32> = []
+  /// Segments that are gone, until the marks of that are removed: they may come back, so what ended their records is
+  /// kept.
+  var gone: Set<UInt32> = []
+  /// The highest segment of which something is lost, or can't be read: a chunk that was deleted before may have been
+  /// stored anew there.
+  var lastLoss: UInt32 = 0
+  /// Whether a disk of the node can't be read, which may tell of deletions of chunks here.
+  var lacksOtherDisks = false
   /// Large chunks whose records have their places already and are still to be committed: how many, and the
   /// highest record that was, or may have been, deleted meanwhile.
   private var pending: [ChunkID: (count: Int, deletedUpTo: RecordPlace?)] = [:]
@@ -302,6 +310,16 @@ struct StoreState: Sendable {
   }
 
   // MARK: Deletions that are remembered
+
+  /// Whether it is known that a chunk was deleted, and not stored anew since.
+  func isDeleted(_ id: ChunkID) -> Bool {
+    deleted[id].map { $0.place.segment >= lastLoss } ?? false
+  }
+
+  /// Whether a segment's records may be on disk, now or again.
+  func mayReturn(_ number: UInt32) -> Bool {
+    segments[number] != nil || gone.contains(number)
+  }
 
   /// Remembers that a chunk was deleted, if the record says so and no record of it counts.
   mutating func rememberDeletion(_ kill: RecordKill, in number: UInt32) {

@@ -69,7 +69,7 @@ enum SystemCalls {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw error("open", path, errno) }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw StoreError(.internal, "cannot open '\(path)': it is no regular file")
+      throw StoreError(.invalidArgument, "cannot open '\(path)': it is no regular file")
     }
     return file
   }

@@ -97,7 +97,8 @@ struct StoreDumpCommand: AsyncParsableCommand {
     commandName: "dump", abstract: "Print what stands in a segment.",
     discussion: """
       A line for each record: where it begins, its size, the chunk (group/upload/index), its length and \
-      its name, and what is wrong with it. The node may run.
+      its name, and what is wrong with it. Blocks of zeros are blank: their room is given back once a chunk \
+      was deleted or moved; whether it was tells 'holdfast store verify'. The node may run.
 
         holdfast store dump /var/lib/holdfast/node/segments/00000001.segment
 
@@ -124,7 +125,8 @@ struct StoreDumpCommand: AsyncParsableCommand {
     var isDamaged = false
     try await SegmentDump.run(name, on: disk) { item in
       switch item {
-      case .record(let record): isDamaged = isDamaged || !record.badBlocks.isEmpty
+      case .record(let record):
+        isDamaged = isDamaged || !(record.badBlocks.isEmpty || record.isBlank)
       case .problem: isDamaged = true
       case .segment, .nothing, .checkpoint, .open: break
       }
@@ -143,9 +145,10 @@ struct StoreDumpCommand: AsyncParsableCommand {
       let head = "\(record.offset) +\(record.bytes) commit \(record.batch)"
       if let time = record.deletedAt { return "\(head) deletion of \(chunk.id) at \(time)\(ends)" }
       guard !record.isDeletion else { return "\(head) end of a record of \(chunk.id)\(ends)" }
+      let blocks = record.badBlocks.map(String.init).joined(separator: ", ")
       let state =
         record.badBlocks.isEmpty
-        ? "" : " DAMAGED in blocks \(record.badBlocks.map(String.init).joined(separator: ", "))"
+        ? "" : " \(record.isBlank ? "blank" : "DAMAGED") in blocks \(blocks)"
       return "\(head) chunk \(chunk.id) epoch \(chunk.epoch) \(chunk.length) bytes "
         + "\(hexadecimal(record.chunk.checksum)) \(chunk.name.description.visible)\(ends)\(state)"
     case .nothing(let range): return "\(range.lowerBound) +\(range.count) nothing"
@@ -175,7 +178,10 @@ struct StoreDumpCommand: AsyncParsableCommand {
         "deleted_at": record.deletedAt.map { .number(UInt64(clamping: $0)) } ?? .null,
         "ends_segment": record.ends.map { .number(UInt64($0.segment)) } ?? .null,
         "ends_offset": record.ends.map { .number(UInt64($0.offset)) } ?? .null,
-        "damaged_blocks": .array(record.badBlocks.map { .number(UInt64($0)) }),
+        "damaged_blocks": .array(
+          record.isBlank ? [] : record.badBlocks.map { .number(UInt64($0)) }),
+        "blank_blocks": .array(
+          record.isBlank ? record.badBlocks.map { .number(UInt64($0)) } : []),
       ])
     case .nothing(let range):
       return .of([

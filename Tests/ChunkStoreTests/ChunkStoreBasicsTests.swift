@@ -198,12 +198,12 @@ struct ChunkStoreBasicsTests {
 
   @Test("a put that waits for memory ends when it is cancelled")
   func cancelledWait() async throws {
-    let buffers = StagingBuffers(budget: 10, spareBytes: 1, maxSpares: 0)
-    let held = try await buffers.take(8)
+    let buffers = StagingBuffers(budget: 10 << 12, spareBytes: 1, maxSpares: 0)
+    let held = try await buffers.take(8 << 12)
     await withTaskGroup(of: Bool.self) { group in
       group.addTask {
         do {
-          _ = try await buffers.take(5)
+          _ = try await buffers.take(5 << 12)
           return false
         } catch {
           return error is CancellationError
@@ -212,7 +212,17 @@ struct ChunkStoreBasicsTests {
       group.cancelAll()
       #expect(await group.next() == true)
     }
-    buffers.give(held, 8)
+    buffers.give(held)
+    #expect(buffers.usedBytes == 0)
+  }
+
+  @Test("the memory of chunks on their way in is counted as it is taken")
+  func budget() async throws {
+    let buffers = StagingBuffers(budget: 1 << 20, spareBytes: 1 << 18, maxSpares: 4)
+    var taken: [DiskBuffer] = []
+    for _ in 1...100 { taken.append(try await buffers.take(100)) }
+    #expect(buffers.usedBytes == taken.reduce(0) { $0 + $1.bytes.count })
+    for buffer in taken { buffers.give(buffer) }
     #expect(buffers.usedBytes == 0)
   }
 }

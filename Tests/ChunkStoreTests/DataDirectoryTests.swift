@@ -40,7 +40,7 @@ struct DataDirectoryTests {
     }
     disk.corrupt("format") { $0 = [] }
     #expect(await code { _ = try await openStore(disk) } == .dataLoss)
-    disk.corrupt("format") { $0 = Array("holdfast chunks 3\nnew\n".utf8) }
+    disk.corrupt("format") { $0 = Array("holdfast chunks 4\nnew\n".utf8) }
     #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)
     disk.corrupt("format") { $0 = Array("holdfast chunks 1\nnode 1\n".utf8) }
     #expect(await code { _ = try await openStore(disk) } == .preconditionFailed)
@@ -53,6 +53,26 @@ struct DataDirectoryTests {
     foreign.corrupt("thesis.tex") { $0 = [1] }
     #expect(await code { _ = try await openStore(foreign) } == .preconditionFailed)
     #expect(foreign.files == ["lock", "thesis.tex"])
+  }
+
+  @Test("a directory of the former format is taken over, and is of this one from then on")
+  func formerFormat() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    try await store.join(cluster: "c")
+    await store.close()
+    let new = try #require(disk.contents(of: "format"))
+    let lines = String(decoding: new, as: UTF8.self).replacing("chunks 3", with: "chunks 2")
+    let old = lines.split(separator: "\n").dropLast().map { $0 + "\n" }.joined()
+    disk.corrupt("format") {
+      $0 = Array("\(old)checksum \(DataDirectory.checksum(of: old))\n".utf8)
+    }
+    #expect(try await StoreCheck.run(on: disk).cluster == "c")
+    #expect(disk.contents(of: "format") != new)
+    let again = try await openStore(disk)
+    #expect(again.node == store.node)
+    #expect(again.cluster == "c")
+    #expect(disk.contents(of: "format") == new)
   }
 
   @Test("cut at every call of the first start and of a join, the directory opens again")

@@ -211,4 +211,55 @@ struct DiskSetOpeningTests {
     #expect(DiskList(parsing: list.text)?.paths == [7: "/disk one", 0xFF: "/a b"])
     #expect(DiskList(parsing: list.text.replacing("one", with: "two")) == nil)
   }
+
+  @Test("a disk that has lost its format file keeps no other from serving")
+  func formatGone() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    for upload in 1...8 as ClosedRange<UInt64> { try await set.store([1, 2], upload: upload) }
+    await set.close()
+    try await disks[1].remove(StorePaths.format)
+    let again = await code { _ = try await openSet(disks) }
+    #expect(again == nil)
+  }
+
+  @Test(
+    "a disk of which something can't be made keeps no other from serving", arguments: [true, false])
+  func oddDisk(isFile: Bool) async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    for upload in 1...8 as ClosedRange<UInt64> { try await set.store([1, 2], upload: upload) }
+    await set.close()
+    if isFile {
+      for path in disks[1].files where path.hasPrefix("segments/") {
+        try await disks[1].remove(path)
+      }
+      disks[1].corrupt("segments") { $0 = [1] }
+    } else {
+      disks[1].injectFaults {
+        $0.kind == .list && $0.path.isEmpty ? StoreError(.notFound, "no such directory") : nil
+      }
+    }
+    #expect(await code { _ = try await openSet(disks) } == nil)
+  }
+
+  @Test(
+    "a disk whose format file is cut or blank keeps no other from serving",
+    arguments: [0, 1, 5, 16, 30, 60, 85, -1])
+  func formatCut(bytes: Int) async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    for upload in 1...8 as ClosedRange<UInt64> { try await set.store([1, 2], upload: upload) }
+    await set.close()
+    disks[1].corrupt(StorePaths.format) { file in
+      if bytes < 0 {
+        file = [UInt8](repeating: 0, count: file.count)
+      } else {
+        file = Array(file.prefix(bytes))
+      }
+    }
+    #expect(await code { _ = try await openSet(disks) } == nil)
+    let one = await code { _ = try await openStore(disks[1]) }
+    #expect(one == .dataLoss)
+  }
 }

@@ -1,3 +1,4 @@
+import NIOCore
 import StoreModel
 import Synchronization
 import Testing
@@ -243,5 +244,48 @@ struct FullDiskTests {
     let old = "holdfast segments 1\n1-3\n"
     let list = SegmentList(parsing: old + "checksum \(DataDirectory.checksum(of: old))\n")
     #expect(list?.numbers == [1, 2, 3])
+  }
+
+  @Test("a lack of room makes no disk a failing one, nor a segment a failed one that must be moved")
+  func noRoom() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk, clock: HandClock())
+    for upload in 1...3 as ClosedRange<UInt64> {
+      try await store.store([1], upload: 100 + upload)
+      disk.injectFaults {
+        $0.kind == .write && $0.path.hasSuffix(".segment") && $0.range?.lowerBound != 0
+          ? StoreError(.resourceExhausted, "no space left on device") : nil
+      }
+      let found = await code { try await store.store([1], upload: upload) }
+      #expect(found == .resourceExhausted)
+      disk.injectFaults(nil)
+    }
+    #expect(!store.isFailing)
+  }
+
+  @Test("a large put that was refused, or given up, takes no room")
+  func refusedPuts() async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk, segmentBytes: 8 << 20)
+    let bytes = pattern(700_000, seed: 1)
+    try await store.store(bytes, upload: 1)
+    await store.upkeepAll()
+    let free = try await disk.space().freeBytes
+    for seed in 2...9 as ClosedRange<UInt64> {
+      let other = pattern(700_000, seed: seed)
+      #expect(await code { try await store.store(other, upload: 1) } == .alreadyExists)
+    }
+    try await store.store(bytes, upload: 1)
+    let put = try await store.beginPut(try newChunk(2, bytes: bytes))
+    try await put.append(ByteBuffer(bytes: bytes))
+    #expect(await code { _ = try await put.finish(checksum: 1) } == .dataLoss)
+    await put.cancel()
+    await store.upkeepAll()
+    let taken = Int(free) - Int(try await disk.space().freeBytes)
+    #expect(
+      taken < 2_500_000, "ten puts left \(taken) bytes taken, with what is set aside for others")
+    #expect(try await store.load(upload: 1) == bytes)
+    await store.close()
+    #expect(try await openStore(disk).load(upload: 1) == bytes)
   }
 }

@@ -205,6 +205,11 @@ struct LostRecordTests {
       let problems = await again.takeProblems()
       #expect(problems.count == 1 && problems[0].message.contains("\(start)"), "at \(place)")
       #expect(try await again.load(upload: 2) == pattern(9_000, seed: 2))
+      // The segment's checkpoint says nothing of what is lost.
+      await again.close()
+      let mark = Self.path + StorePaths.lostSuffix
+      #expect(place == 64 || disk.files.contains(mark), "at \(place)")
+      #expect(try await StoreCheck.run(on: disk).isSound == (place == 64), "at \(place)")
     }
   }
 

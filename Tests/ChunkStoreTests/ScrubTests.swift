@@ -87,6 +87,34 @@ struct ScrubTests {
     #expect(await again.damagedChunks() == [.test(2)])
   }
 
+  @Test(
+    "a checkpoint that rots is told of, and its segment doesn't pass for whole", arguments: 0...2)
+  func checkpoint(part: Int) async throws {
+    let disk = MemoryDisk()
+    let first = try await openStore(disk)
+    try await first.store(pattern(9_000, seed: 1), upload: 1)
+    await first.close()
+    let store = try await openStore(disk)
+    try await store.delete(.test(1))
+    try await store.store(pattern(9_000, seed: 2), upload: 2)
+    let number = try #require(store.place(upload: 2)?.segment)
+    store.shell.withLock { $0.state.retire() }
+    #expect(await store.upkeep())
+    let path = StorePaths.segment(number)
+    let size = try #require(disk.contents(of: path)).count
+    let footer = try #require(
+      try await SegmentRecovery.footer(
+        of: try await disk.open(path), number: number, fileBytes: size))
+    let offset = [0, footer.entriesRange.lowerBound, footer.killsRange.lowerBound][part]
+    disk.corrupt(path) { file in
+      for copy in Set([0, part == 0 ? SegmentHeader.bytes / 2 : 0]) { file[offset + copy] ^= 1 }
+    }
+    try await store.scrub(number)
+    let problems = await store.takeProblems()
+    #expect(problems.contains { $0.path == path }, "\(problems)")
+    #expect(await ScrubLog.read(on: disk).verifiedAt[number] == nil)
+  }
+
   @Test("a segment that can't be opened is not tried over and over")
   func unopened() async throws {
     let disk = MemoryDisk()
