@@ -3,12 +3,6 @@ import RPC
 import StoreClient
 import StoreModel
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 /// `holdfast get`.
 struct GetCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -62,7 +56,7 @@ struct GetCommand: AsyncParsableCommand {
     }
     let name = try parseName(name)
     if target == "-" {
-      try await fetch(name, into: FileSink(descriptor: STDOUT_FILENO, label: "standard output"))
+      try await fetch(name, into: try OpenDescriptor.standardOutput())
       return
     }
     let path = try targetPath(of: name)

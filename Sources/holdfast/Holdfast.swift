@@ -51,12 +51,9 @@ struct Holdfast: AsyncParsableCommand {
 
   /// Runs the command that stands on the command line and exits with its code.
   static func main() async {
+    OpenDescriptor.reserveStandardOnes()
     // A peer or a reader that goes away is an error of that write, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
-    // Where one of the three is closed, the next file or socket would take its place, and be written to.
-    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
-      _ = open("/dev/null", O_RDWR)
-    }
     let status = await run(arguments: Array(CommandLine.arguments.dropFirst()))
     StandardOutput.shared.flush()
     endProcess(status)

@@ -14,11 +14,17 @@ final class LocalFile: Sendable {
   let bytes: UInt64?
 
   /// Opens a file, where a named pipe waits for its writer as `cat` does: without one it would be read
-  /// as an empty file.
+  /// as an empty file. So would a closed standard input under the name `/dev/stdin`, which opens anew what
+  /// holds its place.
   ///
   /// - Throws: `CommandFailure`, as for `init`.
   static func waitingForWriter(_ path: String) async throws -> LocalFile {
-    try await FileQueue.run { try LocalFile(reading: path, waitsForWriter: true) }
+    if case .descriptor(let number)? = try? OpenDescriptor.place(of: path),
+      !OpenDescriptor.isReadable(number)
+    {
+      throw CommandFailure.system(EBADF, "'\(path)'")
+    }
+    return try await FileQueue.run { try LocalFile(reading: path, waitsForWriter: true) }
   }
 
   /// Opens a file.

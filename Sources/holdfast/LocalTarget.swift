@@ -23,20 +23,15 @@ enum LocalTarget: Sendable {
   ///
   /// - Throws: `CommandFailure`: `path` is a directory or can't be written.
   static func open(_ path: String, unique: UInt64) async throws -> LocalTarget {
-    var place = path
-    for _ in 0..<maxLinks {
-      if let number = ownDescriptor(place) {
-        return .through(try OpenTarget(number, label: path))
-      }
+    switch try OpenDescriptor.place(of: path) {
+    case .descriptor(let number):
+      return .through(try OpenTarget(number, label: path))
+    case .path(let place):
       guard LocalFile.kind(of: place) != .special else {
-        return .through(try await FileQueue.run { [place] in try OpenTarget(place) })
+        return .through(try await FileQueue.run { try OpenTarget(place) })
       }
-      guard LocalFile.kind(of: place, followingLinks: false) == .link else {
-        return .whole(try PartialFile(target: place, unique: unique))
-      }
-      place = try linked(place)
+      return .whole(try PartialFile(target: place, unique: unique))
     }
-    throw CommandFailure.system(ELOOP, "'\(path)'")
   }
 
   /// Open for writing.
@@ -52,35 +47,6 @@ enum LocalTarget: Sendable {
   /// - Throws: `CommandFailure`.
   func commit() throws {
     if case .whole(let file) = self { try file.commit() }
-  }
-
-  /// How many links may lead to another: the system's own limit.
-  private static let maxLinks = 40
-
-  /// Where the link at `path` leads; there may be nothing.
-  private static func linked(_ path: String) throws -> String {
-    var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink(path, &bytes, bytes.count)
-    guard count > 0, let link = text(bytes[..<count]) else {
-      throw CommandFailure.system(count < 0 ? errno : EINVAL, "'\(path)'")
-    }
-    let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
-    return link.hasPrefix("/") ? link : folder + link
-  }
-
-  /// The open descriptor of this process that `path` stands for, as what `/dev/stdout` leads to does:
-  /// writing goes on where that stands, even in a file.
-  private static func ownDescriptor(_ path: String) -> Int32? {
-    guard let slash = path.lastIndex(of: "/"),
-      let number = Int32(path[path.index(after: slash)...]),
-      let resolved = realpath(String(path[...slash]), nil)
-    else { return nil }
-    defer { free(resolved) }
-    return ["/proc/\(getpid())/fd", "/dev/fd"].contains(String(cString: resolved)) ? number : nil
-  }
-
-  private static func text(_ bytes: ArraySlice<CChar>) -> String? {
-    String(validating: bytes.lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
 
@@ -101,10 +67,14 @@ final class OpenTarget: Sendable {
     descriptor = opened
   }
 
-  /// Another descriptor for what is open as `number` in this process.
+  /// Another descriptor for what is open as `number` in this process: writing goes on where that stands,
+  /// even in a file.
   ///
-  /// - Throws: `CommandFailure`: nothing is.
+  /// - Throws: `CommandFailure`: nothing is, or it can't be written.
   init(_ number: Int32, label: String) throws {
+    guard OpenDescriptor.isWritable(number) else {
+      throw CommandFailure.system(EBADF, "'\(label)'")
+    }
     let opened = fcntl(number, F_DUPFD_CLOEXEC, 0)
     guard opened >= 0 else { throw CommandFailure.system(errno, "'\(label)'") }
     descriptor = opened

@@ -31,8 +31,10 @@ struct ServerOptions: ParsableArguments {
     return logger
   }
 
-  /// Says that a server is ready: the one line on standard output.
+  /// Says that a server is ready: the one line on standard output. Nobody waits for it where that is
+  /// closed, as with servers that are started without a terminal, and the server serves.
   func announce(_ server: String, _ address: Address, data: String, more: JSON? = nil) {
+    guard OpenDescriptor.isWritable(STDOUT_FILENO) else { return }
     let line =
       json
       ? JSON.of([
