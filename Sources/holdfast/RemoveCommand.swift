@@ -6,8 +6,10 @@ import StoreModel
 struct RemoveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rm", abstract: "Remove names.",
-    discussion: "A name that isn't there does not keep the others from being removed; exit code 66."
-  )
+    discussion: """
+      Says which names it removed, and on standard error which it didn't. A name that isn't there does \
+      not keep the others from being removed; the exit code is the first failure's.
+      """)
 
   @Argument(help: ArgumentHelp("[BUCKET:]KEY.", valueName: "name"))
   var names: [String]
@@ -17,25 +19,41 @@ struct RemoveCommand: AsyncParsableCommand {
   func run() async throws {
     let names = try names.map(parseName)
     try await client.withClient { store in
-      var worst = ExitStatus.done
-      for name in names {
+      var first: ExitStatus?
+      for (place, name) in names.enumerated() {
         do {
-          let version = try await store.delete(name)
-          guard client.json else { continue }
-          client.printJSON(
-            .of([
-              "bucket": .string(name.bucket), "key": .string(name.key),
-              "version": .number(version),
-            ]))
+          tell(name, removed: try await store.delete(name))
         } catch {
           let failure = CommandFailure.describing(error)
+          tell(name, failure)
+          first = first ?? failure.status
+          guard failure.status == .unavailable else { continue }
           // Without the Directory the other names fare no better.
-          if failure.status == .unavailable || names.count == 1 { throw failure }
-          StandardError.line("holdfast: \(failure.message.visible)")
-          worst = ExitStatus.worse(worst, failure.status)
+          for other in names[(place + 1)...] {
+            tell(other, CommandFailure(.unavailable, "'\(other)' was not tried"))
+          }
+          break
         }
       }
-      guard worst == .done else { throw CommandFailure(worst, "") }
+      if let first { throw CommandFailure(first, "") }
     }
+  }
+
+  private func tell(_ name: Name, removed version: UInt64) {
+    if client.json {
+      client.printJSON(
+        .of([
+          "bucket": .string(name.bucket), "key": .string(name.key), "version": .number(version),
+        ]))
+    } else {
+      StandardOutput.shared.line("\(name.description.visible)  version \(version) removed")
+    }
+  }
+
+  /// The failure, with the name unless its message has that already.
+  private func tell(_ name: Name, _ failure: CommandFailure) {
+    let subject = "'\(name)'"
+    let told = failure.message.contains(subject) ? failure : failure.about(subject)
+    StandardError.line("holdfast: \(told.message.visible)")
   }
 }
