@@ -21,7 +21,6 @@ struct TreeDownload: Sendable {
   ///
   /// - Throws: `CommandFailure`: the worst of what failed.
   func run() async throws {
-    try makeDirectory(root)
     try await options.withClient { client in
       var worst = ExitStatus.done
       var message = ""
@@ -32,6 +31,12 @@ struct TreeDownload: Sendable {
         entries.removeAll()
         while entries.count < Self.batch, let item = try await listing.next() {
           if case .entry(let entry) = item { entries.append(entry) }
+        }
+        if total == 0 {
+          guard !entries.isEmpty else {
+            throw CommandFailure(.noInput, "there are no files below '\(prefix.description)'")
+          }
+          try makeDirectory(root)
         }
         total += entries.count
         do {
@@ -44,9 +49,6 @@ struct TreeDownload: Sendable {
           message = failure.message
         }
       } while !entries.isEmpty
-      guard total > 0 else {
-        throw CommandFailure(.noInput, "there are no files below '\(prefix.description)'")
-      }
       guard worst == .done else { throw CommandFailure(worst, message) }
     }
   }

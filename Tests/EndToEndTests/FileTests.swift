@@ -78,6 +78,8 @@ import Testing
       #expect(evil.status == 73, "\(evil.errors)")
       #expect(scratch.read("escaped") == nil && scratch.read("back/escaped") == nil)
       #expect(try await cluster.run("get", "-r", "nothing", "back").status == 66)
+      #expect(try await cluster.run("get", "-r", "nothing/", "unmade").status == 66)
+      #expect(!FileManager.default.fileExists(atPath: scratch.path("unmade")))
       #expect(try await cluster.run("put", "-r", "tree/a.txt").status == 64)
     }
   }
