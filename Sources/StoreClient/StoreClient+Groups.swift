@@ -38,6 +38,20 @@ extension StoreClient {
     return try response.groups.map(GroupRoute.init)
   }
 
+  /// The nodes that the Directory takes for up, asked once; nil while it can't be asked.
+  ///
+  /// - Throws: `StoreError`; `RPCError` when the caller is refused; `CancellationError`.
+  func nodesUp() async throws -> [NodeID]? {
+    do {
+      let response = try await callDirectory(patience: .zero) { directory, options in
+        try await directory.listNodes(ListNodesRequest(), options: options)
+      }
+      return response.nodes.filter { $0.state == .up }.map { NodeID($0.id) }
+    } catch let error as StoreError where error.code.mayRetry {
+      return nil
+    }
+  }
+
   /// Leases ids, with groups without the nodes to avoid where there are such, else with any.
   private func beginUpload(
     _ request: BeginUploadRequest, avoiding nodes: [NodeID]

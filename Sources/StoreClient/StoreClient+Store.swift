@@ -11,7 +11,8 @@ extension StoreClient {
   /// Stores one chunk on every member of a group; its bytes are kept until then.
   func store(_ chunk: OutgoingChunk, of session: UploadSession) async throws -> Manifest.Chunk {
     var plan = ChunkWritePlan(
-      index: chunk.index, attempts: configuration.writeAttempts, retry: retryState())
+      index: chunk.index, attempts: configuration.writeAttempts,
+      storageClass: session.storageClass, retry: retryState())
     var action = plan.offered(session.groups, now: time.now, random: random.next())
     while true {
       try Task.checkCancellation()
@@ -29,8 +30,10 @@ extension StoreClient {
           session.replaceGroups(groups)
           action = plan.offered(groups, now: time.now, random: random.next())
         } catch let error as StoreError where error.code.mayRetry {
-          action = plan.refused(error.message, now: time.now, random: random.next())
+          action = plan.refused(error, now: time.now, random: random.next())
         }
+      case .askForNodes:
+        action = plan.found(up: try await nodesUp(), now: time.now, random: random.next())
       case .giveUp(let error):
         throw error
       }

@@ -15,8 +15,10 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
   case usage = 64
   case dataCorrupt = 65
   case noInput = 66
+  /// The store can't be reached, lacks nodes, or a disk is full: somebody has to do something first.
   case unavailable = 69
   case cannotCreate = 73
+  /// The same command may do it at once; what a full disk refuses isn't that.
   case tryAgain = 75
   case notAllowed = 77
 
@@ -84,7 +86,8 @@ struct CommandFailure: Error, Sendable, Equatable {
       case ENOENT: .noInput
       case EACCES, EPERM, EROFS: .notAllowed
       case EEXIST, EISDIR, ENOTDIR, ENAMETOOLONG, ENOTEMPTY: .cannotCreate
-      case ENOSPC, EDQUOT, EAGAIN, EMFILE, ENFILE, ENOMEM: .tryAgain
+      case ENOSPC, EDQUOT: .unavailable
+      case EAGAIN, EMFILE, ENFILE, ENOMEM: .tryAgain
       default: .other
       }
     return CommandFailure(status, "\(what): \(reason)")
@@ -104,8 +107,8 @@ extension ExitStatus {
     case .notFound, .deleted: self = .noInput
     case .alreadyExists, .preconditionFailed: self = .cannotCreate
     case .dataLoss: self = .dataCorrupt
-    case .resourceExhausted, .aborted: self = .tryAgain
-    case .unavailable: self = .unavailable
+    case .aborted: self = .tryAgain
+    case .unavailable, .resourceExhausted: self = .unavailable
     case .internal: self = .other
     }
   }
@@ -118,8 +121,8 @@ extension ExitStatus {
     case .notFound: self = .noInput
     case .alreadyExists, .failedPrecondition: self = .cannotCreate
     case .dataLoss: self = .dataCorrupt
-    case .resourceExhausted, .aborted: self = .tryAgain
-    case .unavailable, .deadlineExceeded: self = .unavailable
+    case .aborted: self = .tryAgain
+    case .unavailable, .deadlineExceeded, .resourceExhausted: self = .unavailable
     case .permissionDenied, .unauthenticated: self = .notAllowed
     case .cancelled, .unknown, .unimplemented, .internal: self = .other
     }

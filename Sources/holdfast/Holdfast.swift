@@ -29,8 +29,8 @@ struct Holdfast: AsyncParsableCommand {
       127.0.0.1:7400.
 
       Exit codes: 0 done, 64 wrong usage, 65 data is corrupt, 66 no such name or file, 69 the store \
-      can't be reached or lacks nodes, 73 it exists or a condition failed, 75 try again, 77 not \
-      allowed, 1 anything else.
+      can't be reached, lacks nodes or is full, 73 it exists or a condition failed, 75 try again, 77 \
+      not allowed, 1 anything else.
       """,
     version: "0.1.0",
     groupedSubcommands: [

@@ -74,6 +74,7 @@ import Testing
         #expect(outcome.status == 1, "\(command)")
         #expect(outcome.errors.contains("No space left"), "\(command): \(outcome.errors)")
       }
+      #expect(try await shell("get key - > /dev/full", in: cluster).status == 69)
     }
   }
 

@@ -1,3 +1,4 @@
+import Foundation
 import RPC
 import RPCServices
 import StoreModel
@@ -90,13 +91,15 @@ import Testing
   func exitCodes() {
     let codes: [StoreError.Code: Int32] = [
       .invalidArgument: 64, .notFound: 66, .deleted: 66, .alreadyExists: 73,
-      .preconditionFailed: 73, .dataLoss: 65, .resourceExhausted: 75, .unavailable: 69,
+      .preconditionFailed: 73, .dataLoss: 65, .resourceExhausted: 69, .unavailable: 69,
       .aborted: 75, .internal: 1,
     ]
     for code in StoreError.Code.allCases {
       #expect(ExitStatus(code).rawValue == codes[code])
     }
     #expect(ExitStatus(StatusCode.permissionDenied) == .notAllowed)
+    #expect(ExitStatus(StatusCode.resourceExhausted) == .unavailable)
+    #expect(CommandFailure.system(ENOSPC, "'a'").status == .unavailable)
     #expect(ExitStatus.worse(.noInput, .dataCorrupt) == .dataCorrupt)
     #expect(ExitStatus.worse(.unavailable, .done) == .unavailable)
   }

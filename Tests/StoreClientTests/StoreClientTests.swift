@@ -57,6 +57,20 @@ import Testing
     }
   }
 
+  @Test("when all nodes are full the upload is given up at once: waiting makes no room")
+  func fullCluster() async throws {
+    try await FakeCluster.with { cluster, client in
+      for node: UInt64 in 1...3 { cluster.setFault(.refusesPuts(.resourceExhausted), of: node) }
+      for key in ["a", "b"] {
+        let error = await #expect(throws: StoreError.self) {
+          try await client.upload(content(1_000), to: try name(key))
+        }
+        #expect(error?.code == .resourceExhausted && error?.message.contains("full") == true)
+      }
+      #expect(cluster.state.withLock { $0.begins.count } <= 6)
+    }
+  }
+
   @Test("a node that is gone is avoided, and once it failed new files don't try it")
   func goneNode() async throws {
     try await FakeCluster.with { cluster, client in
