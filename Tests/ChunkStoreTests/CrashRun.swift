@@ -19,7 +19,7 @@ struct CrashRun: Sendable, CustomStringConvertible {
     case error
     /// From this call on for a while, nothing that takes room succeeds.
     case full
-    /// A bit of what is stored flips, and the store is opened anew.
+    /// A bit of what is stored flips at the call, and the store is opened anew when its work is done.
     case rot
   }
 
@@ -107,7 +107,21 @@ struct CrashRun: Sendable, CustomStringConvertible {
         return takesRoom && (cut..<cut + 40).contains(call.number)
           ? StoreError(.resourceExhausted, "no space left") : nil
       }
-    case .rot: break
+    case .rot:
+      disk.injectDelays { call in
+        if call.number == cut { flip(disk) }
+      }
+    }
+  }
+
+  /// Flips a bit of a segment or of their list.
+  private func flip(_ disk: MemoryDisk) {
+    var generator = SeededGenerator(seed: seed &* 0x9E37_79B9 ^ UInt64(cut))
+    let files = disk.files.filter { $0.hasSuffix(".segment") || $0 == SegmentList.path }
+    guard !files.isEmpty else { return }
+    disk.corrupt(files[generator.next(below: files.count)]) { bytes in
+      guard !bytes.isEmpty else { return }
+      bytes[generator.next(below: bytes.count)] ^= 1 << UInt8(generator.next(below: 8))
     }
   }
 
@@ -122,13 +136,8 @@ struct CrashRun: Sendable, CustomStringConvertible {
     case .error: disk.crash { _ in generator.next(below: 2) == 0 }
     case .process: disk.restart()
     case .rot:
+      disk.injectDelays(nil)
       disk.restart()
-      let files = disk.files.filter { $0.hasSuffix(".segment") || $0 == SegmentList.path }
-      guard !files.isEmpty else { return }
-      disk.corrupt(files[generator.next(below: files.count)]) { bytes in
-        guard !bytes.isEmpty else { return }
-        bytes[generator.next(below: bytes.count)] ^= 1 << UInt8(generator.next(below: 8))
-      }
     }
   }
 
@@ -187,7 +196,10 @@ struct CrashRun: Sendable, CustomStringConvertible {
         await model.read(UInt64(worker * 100 + number), on: store, isFinal: true)
       }
     }
-    if let failure = model.failure { throw CrashFailure(run: self, what: failure) }
+    if await !store.takeProblems().isEmpty { model.noteTold() }
+    if let failure = model.failure ?? model.untold {
+      throw CrashFailure(run: self, what: failure)
+    }
     let listed = try await store.list(after: nil, limit: 1_000).records.map(\.chunk.id.upload)
     guard listed == model.present else {
       throw CrashFailure(run: self, what: "listed \(listed), stored \(model.present)")
@@ -262,6 +274,10 @@ final class CrashModel: Sendable {
     /// Whether deletions may be forgotten: a flipped bit may have been in one.
     var mayForget = false
     var damaged: Set<UInt64> = []
+    /// What is not as it should be, though it isn't said to be damaged.
+    var odd: String?
+    /// Whether the store has told of anything.
+    var isTold = false
   }
 
   private let disks: [MemoryDisk]
@@ -279,6 +295,16 @@ final class CrashModel: Sendable {
 
   /// The first promise that was broken.
   var failure: String? { state.withLock(\.failure) }
+
+  /// What a flipped bit has cost without a word.
+  var untold: String? {
+    state.withLock { $0.isTold ? nil : $0.odd.map { "\($0), and nothing was told" } }
+  }
+
+  /// The store has told of something that is wrong.
+  func noteTold() {
+    state.withLock { $0.isTold = true }
+  }
 
   /// The uploads of the chunks that are there and whole.
   var present: [UInt64] {
@@ -415,6 +441,7 @@ final class CrashModel: Sendable {
       if what.hasPrefix("is damaged") {
         state.damaged.insert(upload)
       } else {
+        state.odd = "upload \(upload) \(what)"
         state.chunks[upload]?.content = content
       }
     }
