@@ -121,7 +121,15 @@ struct CrashRun: Sendable, CustomStringConvertible {
     guard !files.isEmpty else { return }
     disk.corrupt(files[generator.next(below: files.count)]) { bytes in
       guard !bytes.isEmpty else { return }
-      bytes[generator.next(below: bytes.count)] ^= 1 << UInt8(generator.next(below: 8))
+      var place = generator.next(below: bytes.count)
+      // Half of the time in a record's header, of which there is little beside payloads.
+      let headers = stride(from: 0, to: bytes.count - 64, by: RecordPlace.unitBytes).filter {
+        bytes[$0] == UInt8(ascii: "H") && bytes[$0 + 1] == UInt8(ascii: "F")
+      }
+      if !headers.isEmpty, generator.next(below: 2) == 0 {
+        place = headers[generator.next(below: headers.count)] + generator.next(below: 64)
+      }
+      bytes[place] ^= 1 << UInt8(generator.next(below: 8))
     }
   }
 
