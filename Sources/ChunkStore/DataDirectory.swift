@@ -47,7 +47,7 @@ struct DataDirectory: Sendable, Hashable {
     on disk: any Disk, drawNode: () -> NodeID, drawDisk: () -> UInt64
   ) async throws(StoreError) -> DataDirectory {
     if var known = try await read(on: disk) {
-      if known.isOld { try await known.write(on: disk) }
+      if known.isOld { try await known.upgrade(on: disk) }
       known.isOld = false
       return known
     }
@@ -85,6 +85,21 @@ struct DataDirectory: Sendable, Hashable {
       DiskBuffer(copying: bytes), bytes: bytes.count, through: DataDirectory.temporary,
       as: StorePaths.format)
     try await disk.sync(directory: "")
+  }
+
+  /// Writes the format file of this version; on a full disk with room of the reserve, which is made whole again once
+  /// there is room.
+  private func upgrade(on disk: any Disk) async throws(StoreError) {
+    do throws(StoreError) {
+      try await write(on: disk)
+    } catch {
+      guard error.code == .resourceExhausted else { throw error }
+      let reserve = try await disk.openForWriting(StorePaths.reserve)
+      let size = try await reserve.size().bytes
+      try await reserve.truncate(to: max(size - 2 * DiskBuffer.alignment, 0))
+      await reserve.close()
+      try await write(on: disk)
+    }
   }
 
   /// The file's text.

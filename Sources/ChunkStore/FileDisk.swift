@@ -113,7 +113,9 @@ package final class FileDisk: Disk {
     return try await threads.run { () throws(StoreError) in
       let file = try SystemCalls.open(full)
       defer { file.close() }
-      return DiskRead(bytes: try file.read(at: offset, length: length))
+      // No more memory than there is to read.
+      let there = max(try file.size().bytes - offset, 0)
+      return DiskRead(bytes: try file.read(at: offset, length: min(length, there)))
     }
   }
 

@@ -95,7 +95,9 @@ struct Segment: Sendable {
   static let minPunchedBytes = 64 << 10
 
   /// Whether room inside it may be given back now.
-  var mayBePunched: Bool { phase != .failed && pins == 0 && !isLeaving && isSyncable }
+  var mayBePunched: Bool {
+    phase != .failed && pins == 0 && !isLeaving && !isRemoved && isSyncable
+  }
 
   /// About how many bytes a chunk's record takes.
   static func recordBytes(length: UInt32) -> Int {
@@ -108,7 +110,8 @@ struct Segment: Sendable {
   /// Whether it can be verified. A failed one is emptied, but where it can't be, its chunks stay in it. Not what is in
   /// doubt: it may stand in the system's memory alone, which verification has it forget.
   var mayBeScrubbed: Bool {
-    !isLeaving && doubt == nil && (phase == .sealed || (phase == .failed && liveBytes > 0))
+    !isLeaving && !isRemoved && doubt == nil
+      && (phase == .sealed || (phase == .failed && liveBytes > 0))
   }
 
   /// The whole disk blocks that surely belong to a chunk's record alone; nil when there are none. In a segment

@@ -217,3 +217,28 @@ struct SegmentCheckpoint: Sendable, Hashable {
     return kills
   }
 }
+
+extension SegmentCheckpoint {
+  /// Reads and verifies a segment's checkpoint, a part at a time: there may be a million entries.
+  ///
+  /// - Throws: `dataLoss` when it is damaged, and what keeps it from being read.
+  static func verify(_ file: any DiskFile, number: UInt32) async throws(StoreError) {
+    let size = try await file.size().bytes
+    guard
+      let footer = try await SegmentRecovery.footer(of: file, number: number, fileBytes: size)
+    else { throw StoreError(.dataLoss, "its end is damaged or gone") }
+    for (range, checksum) in [
+      (footer.entriesRange, footer.entriesChecksum), (footer.killsRange, footer.killsChecksum),
+    ] {
+      var sum = CRC32C()
+      for start in stride(from: range.lowerBound, to: range.upperBound, by: verifiedPart) {
+        let count = min(verifiedPart, range.upperBound - start)
+        sum.update(try await file.read(at: start, length: count).bytes)
+      }
+      guard sum.value == checksum else { throw StoreError(.dataLoss, "its checkpoint is damaged") }
+    }
+  }
+
+  /// Bytes that are verified at a time.
+  private static let verifiedPart = 256 << 10
+}

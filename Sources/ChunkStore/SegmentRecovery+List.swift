@@ -12,14 +12,20 @@ extension SegmentRecovery {
     if known?.isSealed(number) == true { listed.open.remove(number) }
   }
 
-  /// Records of a segment are lost. A new checkpoint would hide that; one that was sealed before gets none, and is marked
-  /// when it goes.
-  mutating func noteLoss(_ number: UInt32, isSealed: Bool) async {
+  /// Records of a segment are lost, which a new checkpoint would hide.
+  ///
+  /// - Returns: whether that is marked. One that was sealed before gets no checkpoint, and is marked when it goes, as is
+  ///   one where that can't be done now.
+  mutating func noteLoss(_ number: UInt32, isSealed: Bool) async -> Bool {
     state.lastLoss = max(state.lastLoss, number)
-    if isSealed {
+    do throws(StoreError) {
+      guard !isSealed else { throw StoreError(.internal, "it gets no checkpoint") }
+      try await disk.mark(number)
+      try await disk.sync(directory: StorePaths.segments)
+      return true
+    } catch {
       state.segments[number]?.isCut = true
-    } else {
-      try? await disk.mark(number)
+      return false
     }
   }
 

@@ -79,6 +79,7 @@ struct SegmentRecovery: Sendable {
     try await disk.removeIfThere(SegmentList.path + StorePaths.temporarySuffix)
     let numbers = try await findSegments()
     for number in numbers { try await survey(number) }
+    state.gone.subtract(state.segments.keys)
     noteUnsureKills()
     state.index.reserve(
       contents.values.reduce(0) { $0 + $1.entryCount })
@@ -112,7 +113,10 @@ struct SegmentRecovery: Sendable {
       } else if name.hasSuffix(StorePaths.lostSuffix) {
         report(path, SegmentRecovery.lostSegment)
         let number = StorePaths.segment(ofFile: String(name.dropLast(StorePaths.lostSuffix.count)))
-        if let number { state.gone.insert(number) }
+        if let number {
+          state.gone.insert(number)
+          state.lastLoss = max(state.lastLoss, number)
+        }
       } else if path != SegmentList.path {
         report(path, "is no segment; left alone")
       }
@@ -129,7 +133,6 @@ struct SegmentRecovery: Sendable {
     if known == nil, !numbers.isEmpty {
       report(SegmentList.path, "is damaged or gone; written anew from the segments that are there")
     }
-    state.gone.subtract(numbers)
     for number in (known?.numbers ?? []).subtracting(numbers).sorted() { await noteGone(number) }
     if known == nil, numbers.isEmpty, !isListUnread { try await checkIsNew() }
     let highest = max(numbers.last ?? 0, known?.numbers.max() ?? 0)
@@ -448,9 +451,8 @@ struct SegmentRecovery: Sendable {
       state.segments[number]?.killTargets[kill.place.segment, default: 0] += 1
     }
     if scan.isEmpty { return }
-    if scan.lost.contains(where: { killed[number]?.contains($0) != true }) {
-      await noteLoss(number, isSealed: scan.isSealed)
-    }
+    let isLossy = scan.lost.contains { killed[number]?.contains($0) != true }
+    let isMarked = isLossy ? await noteLoss(number, isSealed: scan.isSealed) : true
     let entries = scan.entries.filter {
       state.index[$0.id]?.place == RecordPlace(segment: number, unit: $0.unit)
     }
@@ -469,7 +471,7 @@ struct SegmentRecovery: Sendable {
         entries: doubtful, kills: scan.doubtfulKills,
         needed: Set((scan.doubtfulKills.map(\.place) + ghosts).map(\.segment)))
     }
-    guard !scan.isUnreadable, !scan.isSealed else { return }
+    guard !scan.isUnreadable, !scan.isSealed, isMarked else { return }
     do throws(StoreError) {
       let writer = try await disk.openForWriting(StorePaths.segment(number))
       state.segments[number]?.writer = writer

@@ -33,8 +33,12 @@ extension SegmentStore {
     let now = clock.wallSeconds
     let isDue = shell.withLock { $0.tick(now: now, sealingAfter: scrubInterval) }
     let needsRoom = isUrgent || shell.withLock(\.state.needsRoom)
-    let free = needsRoom ? Int(clamping: (try? await disk.space())?.freeBytes ?? 0) : .max
-    let chore = shell.withLock { $0.state.nextChore(isUrgent: isUrgent, free: free) }
+    let space = needsRoom ? try? await disk.space() : nil
+    let free = needsRoom ? Int(clamping: space?.freeBytes ?? 0) : .max
+    let chore = shell.withLock { shell in
+      shell.state.nextChore(
+        isUrgent: isUrgent, isShort: space.map { shell.state.isShort($0) } ?? false, free: free)
+    }
     if isDue { await keepReserve() }
     switch chore {
     case nil: return false
@@ -66,7 +70,8 @@ extension SegmentStore {
       // Those of its own records, too: only what is in doubt says that they ended.
       let kills = shell.withLock { shell in
         doubt.kills.filter { shell.state.segments[$0.place.segment] != nil }.map {
-          shell.state.remembers($0, in: number) ? $0 : $0.withoutDeletion
+          shell.state.remembers($0, in: number) && shell.state.isDeleted($0.id)
+            ? $0 : $0.withoutDeletion
         }
       }
       try await write(kills)
@@ -147,7 +152,7 @@ extension SegmentStore {
   }
 
   /// What a segment holds, by its checkpoint.
-  func content(of number: UInt32) async throws(StoreError) -> SegmentCheckpoint {
+  private func content(of number: UInt32) async throws(StoreError) -> SegmentCheckpoint {
     let segment = shell.withLock { $0.state.segments[number] }
     guard let segment, segment.phase == .sealed else {
       return SegmentCheckpoint(

@@ -147,15 +147,22 @@ extension SegmentStore {
   ///
   /// - Returns: whether they are whole.
   private func verifyCheckpoint(of number: UInt32) async throws(StoreError) -> Bool {
+    let isThere = shell.withLock { shell in
+      guard let segment = shell.state.segments[number], segment.phase == .sealed,
+        segment.mayBeScrubbed
+      else { return false }
+      // So that it isn't removed meanwhile.
+      shell.state.segments[number]?.pins += 1
+      return true
+    }
+    guard isThere else { return true }
+    defer { unpin(number) }
     do throws(StoreError) {
-      guard shell.withLock({ $0.state.segments[number]?.phase }) == .sealed else { return true }
-      _ = try await content(of: number)
-      let head = try await reader(of: number).read(at: 0, length: SegmentHeader.bytes).bytes
-      _ = try SegmentHeader(decoding: head)
+      let file = try await reader(of: number)
+      _ = try SegmentHeader(decoding: try await file.read(at: 0, length: SegmentHeader.bytes).bytes)
+      try await SegmentCheckpoint.verify(file, number: number)
       return true
     } catch {
-      // It may have gone meanwhile.
-      guard shell.withLock({ $0.state.segments[number] != nil }) else { return true }
       guard error.code == .dataLoss else { throw error }
       report(
         StorePaths.segment(number), "\(error.message): it is read whole when the store opens next")

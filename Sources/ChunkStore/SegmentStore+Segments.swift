@@ -431,6 +431,7 @@ extension SegmentStore {
     if shell.withLock({ $0.state.segments[number]?.isCut ?? false }) {
       // Where there is no room for the mark, the room that the segment has is worth more.
       try? await disk.mark(number)
+      shell.withLock { _ = $0.state.gone.insert(number) }
     }
     do throws(StoreError) {
       try await changeList { $0.remove(number) }

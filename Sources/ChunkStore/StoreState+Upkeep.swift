@@ -21,9 +21,15 @@ extension StoreState {
   ///
   /// - Parameters:
   ///   - isUrgent: whether a deletion was refused for lack of room: then any gain will do.
+  ///   - isShort: whether new chunks will soon be refused for lack of room.
   ///   - free: bytes that the disk has left, where that matters.
   /// - Returns: the most urgent chore; nil where there is none.
-  mutating func nextChore(isUrgent: Bool = false, free: Int = .max) -> Chore? {
+  mutating func nextChore(
+    isUrgent: Bool = false, isShort: Bool = false, free: Int = .max
+  ) -> Chore? {
+    // What should rather not be moved, is now.
+    let isPressed = isUrgent || isShort || !hasReserve
+    if isShort, mayLackDeletions || lastLoss > 0 { attention.formUnion(segments.keys) }
     if isUrgent {
       attention.formUnion(segments.keys)
       // What is set aside in the active segment is needed, and deletions that came one by one take a block
@@ -39,10 +45,10 @@ extension StoreState {
         continue
       }
       let isSmall =
-        isCandidate(segment, isUrgent: isUrgent)
+        isCandidate(segment, isPressed)
         && segment.diskBytes < min(limits.segmentBytes, limits.reserveBytes) / 8
       if isSmall { small.append(segment) }
-      guard let found = chore(for: segment, isUrgent: isUrgent, free: free) else {
+      guard let found = chore(for: segment, isUrgent: isUrgent, isPressed, free: free) else {
         if !isSmall { idle.append(number) }
         continue
       }
@@ -61,7 +67,14 @@ extension StoreState {
 
   /// Whether what is to be done next depends on how much room the disk has left.
   var needsRoom: Bool {
-    !hasReserve || attention.contains { segments[$0]?.phase == .failed }
+    !hasReserve || mayLackDeletions || lastLoss > 0
+      || attention.contains { segments[$0]?.phase == .failed }
+  }
+
+  /// Whether new chunks will soon be refused for lack of room.
+  func isShort(_ space: DiskSpace) -> Bool {
+    let kept = space.capacityBytes / StoreState.headroomShare + UInt64(limits.reserveBytes)
+    return space.freeBytes < kept + 2 * UInt64(limits.segmentBytes)
   }
 
   /// A full segment that nobody writes to any more.
@@ -71,14 +84,14 @@ extension StoreState {
 
   /// What is to be done for a segment, the lower its rank, the sooner.
   private func chore(
-    for segment: Segment, isUrgent: Bool, free: Int
+    for segment: Segment, isUrgent: Bool, _ isPressed: Bool, free: Int
   ) -> (chore: Chore, rank: Int, gain: Int)? {
     if isInDoubt(segment) { return (.settle(segment.number), 0, 0) }
     if isToSeal(segment) { return (.seal(segment.number), 1, 0) }
     if segment.mayBePunched, !segment.dead.isEmpty, !isNeeded(segment.number) {
       return (.punch(segment.number), 2, 0)
     }
-    guard isCandidate(segment, isUrgent: isUrgent) else { return nil }
+    guard isCandidate(segment, isPressed) else { return nil }
     if segment.phase == .failed {
       // Its room comes back when it is empty, not before: on a full disk it may use up what others need. So
       // the reserve is for what fits into it as a whole.
@@ -118,19 +131,26 @@ extension StoreState {
     attention.filter { segments[$0].map { isInDoubt($0) } ?? false }.min()
   }
 
-  /// Whether a segment can be emptied.
-  private func isCandidate(_ segment: Segment, isUrgent: Bool) -> Bool {
-    (isUrgent || !hasReserve || segment.liveBytes == 0 || mayMove)
-      && (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
+  /// Whether a segment can be emptied, and should be where that can wait.
+  private func isCandidate(_ segment: Segment, _ isPressed: Bool) -> Bool {
+    (segment.phase == .sealed || segment.phase == .failed) && segment.extents == 0
       && !segment.isLeaving && !unread.contains(segment.number)
       && segment.stuckAt != segment.liveBytes && !isNeeded(segment.number)
       && (segment.pins == 0 || keptBytes(of: segment) > 0)
+      && (isPressed || segment.phase == .failed || isBestMoved(segment))
   }
 
-  /// Whether chunks may be moved: not where deletions may be told of that can't be read, because they name the
-  /// places where the chunks stand now.
-  private var mayMove: Bool {
-    unread.isEmpty && !lacksOtherDisks
+  /// Whether deletions may be told of where nothing can be read.
+  private var mayLackDeletions: Bool {
+    !unread.isEmpty || lacksOtherDisks
+  }
+
+  /// Whether it does no harm to move what a segment has. Deletions that can't be read name the places where their chunks
+  /// stand now; and one that is older than a loss would be younger in another segment. (A failed segment is emptied all
+  /// the same, as a failing disk is drained: what may be lost weighs more than what may come back.)
+  private func isBestMoved(_ segment: Segment) -> Bool {
+    (segment.liveBytes == 0 || !mayLackDeletions)
+      && (segment.deletions.count == 0 || segment.number > lastLoss)
   }
 
   /// What compacting a segment is worth, to be compared; 0 when it isn't: a quarter of its records must be
@@ -185,7 +205,7 @@ extension StoreState {
   /// What of a segment's kills has to be written anew before the segment goes.
   func neededKills(of kills: [RecordKill], in number: UInt32) -> [RecordKill] {
     kills.compactMap { kill in
-      if remembers(kill, in: number) { return kill }
+      if remembers(kill, in: number), isDeleted(kill.id) { return kill }
       return kill.place.segment != number && mayReturn(kill.place.segment)
         ? kill.withoutDeletion : nil
     }

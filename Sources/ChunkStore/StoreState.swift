@@ -67,8 +67,8 @@ struct StoreState: Sendable {
   /// Segments that are gone, until the marks of that are removed: they may come back, so what ended their records is
   /// kept.
   var gone: Set<UInt32> = []
-  /// The highest segment of which something is lost, or can't be read: a chunk that was deleted before may have been
-  /// stored anew there.
+  /// The highest segment of which something is lost, or can't be read, as far as marks tell of it: a chunk whose deletion
+  /// stands there, or lower, may have been stored anew since. 0: there is none.
   var lastLoss: UInt32 = 0
   /// Whether a disk of the node can't be read, which may tell of deletions of chunks here.
   var lacksOtherDisks = false
@@ -311,9 +311,9 @@ struct StoreState: Sendable {
 
   // MARK: Deletions that are remembered
 
-  /// Whether it is known that a chunk was deleted, and not stored anew since.
+  /// Whether it is known that a chunk was deleted, and not stored anew since in what is lost.
   func isDeleted(_ id: ChunkID) -> Bool {
-    deleted[id].map { $0.place.segment >= lastLoss } ?? false
+    deleted[id].map { $0.place.segment > lastLoss } ?? false
   }
 
   /// Whether a segment's records may be on disk, now or again.

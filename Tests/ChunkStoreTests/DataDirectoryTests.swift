@@ -87,4 +87,28 @@ struct DataDirectoryTests {
       #expect(store.node == testNode)
     }
   }
+
+  @Test("a full disk of the former format opens")
+  func upgradeFull() async throws {
+    let disk = MemoryDisk(capacityBytes: 64 << 20)
+    let store = try await openStore(disk)
+    try await store.store(pattern(9_000, seed: 1), upload: 1)
+    await store.close()
+    for version in [3, 2] {
+      if version == 2 {
+        disk.corrupt(StorePaths.format) { file in
+          let lines = String(decoding: file, as: UTF8.self).split(separator: "\n").dropLast()
+            .map { $0 + "\n" }.joined().replacing("chunks 3", with: "chunks 2")
+          file = Array((lines + "checksum \(DataDirectory.checksum(of: lines))\n").utf8)
+        }
+      }
+      disk.capacityBytes -= Int(try await disk.space().freeBytes)
+      #expect(try await disk.space().freeBytes == 0)
+      do {
+        let again = try await openStore(disk)
+        #expect(try await again.load(upload: 1) == pattern(9_000, seed: 1))
+        await again.close()
+      } catch { Issue.record("version \(version): \(error)") }
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import StoreModel
+import Synchronization
 import Testing
 
 @testable import ChunkStore
@@ -83,5 +84,16 @@ struct FailingDiskTests {
     let number = try #require(store.place(upload: 1)).segment
     for _ in 1...5 { store.fail(number, StoreError(.internal, "input/output error")) }
     #expect(!store.isFailing)
+  }
+
+  @Test("a failed segment is emptied, as it says", arguments: [false, true])
+  func failed(lacks: Bool) async throws {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    store.shell.withLock { $0.state.lacksOtherDisks = lacks }
+    try await store.store(pattern(9_000, seed: 1), upload: 1)
+    store.fail(1, StoreError(.internal, "input/output error"))
+    await store.upkeepAll()
+    #expect(await store.chunksAtRisk().isEmpty)
   }
 }

@@ -288,4 +288,47 @@ struct FullDiskTests {
     await store.close()
     #expect(try await openStore(disk).load(upload: 1) == bytes)
   }
+
+  @Test(
+    "room of deleted chunks comes back, though a segment or another disk can't be read",
+    arguments: [0, 1, 2])
+  func compactsBatches(lacks: Int) async throws {
+    let disk = MemoryDisk(capacityBytes: 256 << 20)
+    let store = try await openStore(disk, compactionRunBytes: 256 << 10)
+    store.shell.withLock { shell in
+      if lacks == 1 { shell.state.lacksOtherDisks = true }
+      // As if one old segment of a single unreadable block had been found.
+      if lacks == 2 {
+        shell.state.segments[9_999] = Segment(
+          number: 9_999, phase: .failed, capacity: 0, reserved: 0, end: 0, diskBytes: 0)
+        shell.state.unread.insert(9_999)
+      }
+    }
+    let bytes = pattern(60_000, seed: 1)
+    var upload: UInt64 = 0
+    while true {
+      upload += 1
+      do { try await store.store(bytes, upload: upload) } catch { break }
+    }
+    let count = upload - 1
+    for start in stride(from: 1, through: count, by: 200) {
+      await withTaskGroup(of: Void.self) { group in
+        for one in start..<min(start + 200, count + 1) where one % 20 != 0 {
+          group.addTask { try? await store.delete(.test(one)) }
+        }
+      }
+    }
+    await store.upkeepAll()
+    var stored = 0
+    for one in 0..<500 as Range<UInt64> {
+      do {
+        try await store.store(bytes, upload: 100_000 + one)
+        stored += 1
+      } catch {
+        break
+      }
+      await store.upkeepAll()
+    }
+    #expect(stored == 500)
+  }
 }
