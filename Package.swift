@@ -211,7 +211,7 @@ let package = Package(
         "CCallLog", "ChunkStore", "SeededExecution", "SegmentFuzzing", "StoreModel", "Checksum",
         nioCore,
       ]),
-    tests("MetadataStoreTests", ["MetadataStore", "StoreModel"]),
+    tests("MetadataStoreTests", ["MetadataStore", "StoreModel", grdb]),
     tests(
       "DirectoryServerTests",
       ["DirectoryServer", "MetadataStore", "StoreProtocol", "StoreModel", "RPC", logging]),

@@ -92,7 +92,7 @@ package final class DirectoryServer: Sendable {
     do {
       return try await body()
     } catch let error as StoreError {
-      if error.code == .internal {
+      if error.code == .internal || error.code == .dataLoss {
         logger.error("a request failed", metadata: ["error": "\(error.message)"])
       }
       throw RPCError(error)

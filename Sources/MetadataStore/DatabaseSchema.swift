@@ -79,11 +79,12 @@ enum DatabaseSchema {
   ///   - database: the connection that writes.
   ///   - cluster: the identity that a fresh database gets.
   /// - Returns: the cluster that the database belongs to.
-  /// - Throws: `StoreError.preconditionFailed` for a database of a newer or another program.
+  /// - Throws: `StoreError`: `preconditionFailed` for a database of a newer or another program, `dataLoss`
+  ///   for one whose state can't be what was written.
   static func prepare(_ database: Database, cluster: String) throws -> String {
-    let application = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
-    let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
-    let tableCount = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+    let application = try number(database, "PRAGMA application_id")
+    let found = try number(database, "PRAGMA user_version")
+    let tableCount = try number(database, "SELECT count(*) FROM sqlite_master")
     if tableCount == 0 && found == 0 {
       try database.inTransaction(.immediate) {
         try database.execute(sql: tables)
@@ -98,15 +99,25 @@ enum DatabaseSchema {
     guard application == applicationID else {
       throw StoreError(.preconditionFailed, "the database is not one of a Holdfast Directory")
     }
+    guard found > 0 else { throw StoreError.damaged("its format is \(found)") }
     guard found <= version else {
       throw StoreError(
         .preconditionFailed,
         "the Directory's database has format \(found), this program knows formats up to \(version): "
           + "use a newer holdfast")
     }
-    guard let known = try String.fetchOne(database, sql: "SELECT cluster FROM state") else {
-      throw StoreError(.internal, "the Directory's database has lost its cluster's identity")
+    guard let row = try database.first("SELECT cluster FROM state WHERE id = 1") else {
+      throw StoreError.damaged("its state is gone")
     }
+    let known = try row.text(0, of: "its state")
+    guard known.utf8.count == 32, known.allSatisfy({ $0.isHexDigit && $0.isASCII }) else {
+      throw StoreError.damaged("its cluster's identity is not 32 hexadecimal digits")
+    }
+    _ = try database.lastVersion()
     return known
+  }
+
+  private static func number(_ database: Database, _ sql: String) throws -> Int64 {
+    try Row.fetchOne(database, sql: sql)?.integer(0, of: "its header") ?? 0
   }
 }

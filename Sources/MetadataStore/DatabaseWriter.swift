@@ -27,6 +27,24 @@ actor DatabaseWriter {
   }
 
   /// Makes a change; on disk when this returns.
+  ///
+  /// - Parameters:
+  ///   - action: what it is, such as "delete 'a'": the error of a damaged database says so.
+  ///   - body: makes the change.
+  /// - Returns: what `body` returned.
+  /// - Throws: `StoreError`, that of `body` or of the database: then nothing was changed.
+  nonisolated func change<Result: Sendable>(
+    to action: @autoclosure () -> String,
+    _ body: @escaping @Sendable (WriteTransaction) throws -> Result
+  ) async throws(StoreError) -> Result {
+    do {
+      return try await change(body)
+    } catch {
+      throw error.whileTrying(to: action())
+    }
+  }
+
+  /// Makes a change; on disk when this returns.
   nonisolated func change<Result: Sendable>(
     _ body: @escaping @Sendable (WriteTransaction) throws -> Result
   ) async throws(StoreError) -> Result {

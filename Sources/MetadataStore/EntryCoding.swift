@@ -1,3 +1,4 @@
+import GRDB
 import StoreModel
 
 /// What an entry's row says beside its key, as compact bytes.
@@ -47,13 +48,24 @@ struct EntryValue: Equatable {
 }
 
 extension EntryValue {
-  init(decoding bytes: [UInt8]) throws(StoreError) {
+  /// What a name's row is called when it is damaged.
+  static func subject(bucket: String, key: String) -> String {
+    "the entry of key '\(key)' in bucket '\(bucket)'"
+  }
+
+  /// Reads what `encoded` wrote.
+  ///
+  /// - Throws: `StoreError.dataLoss` when it makes no sense; `subject` says whose it is.
+  init(
+    decoding bytes: [UInt8], of subject: @autoclosure () -> String
+  ) throws(StoreError) {
     var reader = CompactReader(bytes)
     guard let first = reader.byte(), let storageClass = StorageClass(code: first & 0xF),
       let version = reader.number(), let modified = reader.signed(), let size = reader.number(),
       let checksum = reader.fixed(), let content = Content(kind: first >> 4, &reader),
-      reader.isAtEnd
-    else { throw StoreError(.internal, "an entry in the Directory's database is damaged") }
+      reader.isAtEnd, content.fits(size), Row.counts.contains(Int64(clamping: version)),
+      Row.times.contains(modified)
+    else { throw StoreError.damaged("\(subject()) makes no sense") }
     self.init(
       version: version, modifiedMicroseconds: modified, size: size, checksum: checksum,
       storageClass: storageClass, content: content)
@@ -61,6 +73,15 @@ extension EntryValue {
 }
 
 extension EntryValue.Content {
+  /// Whether a file of so many bytes may have this content.
+  fileprivate func fits(_ size: UInt64) -> Bool {
+    switch self {
+    case .empty: size == 0
+    case .single: (1...UInt64(ManifestRules.maxChunkBytes)).contains(size)
+    case .shared: size <= ManifestRules.maxFileBytes
+    }
+  }
+
   fileprivate init?(kind: UInt8, _ reader: inout CompactReader) {
     switch kind {
     case 0: self = .empty

@@ -24,11 +24,9 @@ enum ManifestCoding {
 
   /// Decodes the chunks of `upload`.
   ///
-  /// - Throws: `StoreError.internal` when the bytes are damaged.
+  /// - Throws: `StoreError.dataLoss` when the bytes are damaged.
   static func decode(_ bytes: [UInt8], upload: UploadID) throws(StoreError) -> [Manifest.Chunk] {
-    guard !bytes.isEmpty else { return [] }
-    let damaged = StoreError(
-      .internal, "the manifest of upload \(upload) in the Directory's database is damaged")
+    let damaged = StoreError.damaged("the manifest of upload \(upload) makes no sense")
     var reader = CompactReader(bytes)
     // A chunk has at least five bytes: a count that lies does not make us reserve memory.
     guard let count = reader.number(), count > 0, count <= UInt64(reader.remaining / 5 + 1),

@@ -5,6 +5,9 @@ package import StoreModel
 /// Every change is a transaction: when a call returns, its effect is on disk; when it throws, it had
 /// none. Reads see every change that was acknowledged before they began. Times are arguments, in
 /// microseconds since 1970, so that the caller owns the clock.
+///
+/// Rows that can't be what was written are `StoreError.dataLoss`, which names them, whichever call meets
+/// them; calls that don't need them go on.
 package protocol MetadataStore: Sendable {
   /// The cluster this database belongs to, drawn when it was made: 32 hexadecimal digits.
   var cluster: String { get }

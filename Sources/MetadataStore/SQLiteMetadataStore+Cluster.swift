@@ -10,13 +10,19 @@ extension SQLiteMetadataStore {
       let statement = try database.cachedStatement(
         sql: "SELECT id, address, zone, heard_us, left_us FROM nodes")
       return try Row.fetchAll(statement).map { row in
-        StoredNode(
+        let id = NodeID(try row.integer(0, of: "a node").unsigned)
+        let subject = "node \(id)"
+        return StoredNode(
           record: NodeRecord(
-            id: NodeID((row[0] as Int64).unsigned), address: row[1], zone: row[2]),
-          heardMicroseconds: row[3], leftMicroseconds: row[4])
+            id: id, address: try row.text(1, of: subject), zone: try row.text(2, of: subject)),
+          heardMicroseconds: try row.integer(3, in: Row.times, of: subject),
+          leftMicroseconds: try row.optionalInteger(4, in: Row.times, of: subject))
       }
+    }.sorted { $0.record.id < $1.record.id }
+    for (node, next) in zip(nodes, nodes.dropFirst()) where node.record.id == next.record.id {
+      throw .damaged("node \(node.record.id) is there twice")
     }
-    return nodes.sorted { $0.record.id < $1.record.id }
+    return nodes
   }
 
   package func save(_ node: StoredNode) async throws(StoreError) {
@@ -45,29 +51,41 @@ extension SQLiteMetadataStore {
       guard known.count + wanted.count <= maxGroups else {
         throw StoreError(.resourceExhausted, "there are \(known.count) placement groups already")
       }
-      var next = (known.last?.id ?? 0) + 1
+      var next = UInt64(known.last?.id ?? 0)
       return try wanted.map { members in
-        defer { next += 1 }
+        next += 1
+        guard let id = GroupID(exactly: next) else {
+          throw StoreError.damaged("placement group \(next - 1) has the last number there is")
+        }
         return try transaction.insert(
-          PlacementGroup(id: next, epoch: 1, storageClass: storageClass, members: members))
+          PlacementGroup(id: id, epoch: 1, storageClass: storageClass, members: members))
       }
     }
   }
 
   package func figures() async throws(StoreError) -> StoreFigures {
     try await read { database in
-      let total = try database.first(
-        "SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0) FROM buckets")
+      let total = try database.bucketTotals()
       let statement = try database.cachedStatement(
         sql: "SELECT id, chunks, bytes FROM placement_groups ORDER BY id")
       let groups = try Row.fetchAll(statement).map { row in
-        GroupUsage(
-          group: GroupID(truncatingIfNeeded: row[0] as Int64), chunks: (row[1] as Int64).unsigned,
-          bytes: (row[2] as Int64).unsigned)
+        let id = try row.groupID(0)
+        let subject = "placement group \(id)"
+        return GroupUsage(
+          group: id, chunks: try row.integer(1, in: Row.counts, of: subject).unsigned,
+          bytes: try row.integer(2, in: Row.counts, of: subject).unsigned)
       }
-      return StoreFigures(
-        entries: (total?[0] as Int64?)?.unsigned ?? 0, bytes: (total?[1] as Int64?)?.unsigned ?? 0,
-        groups: groups)
+      // Whoever adds them up may rely on it that they can be.
+      for place in [\GroupUsage.chunks, \.bytes] {
+        var sum: UInt64 = 0
+        for group in groups {
+          sum += group[keyPath: place]
+          guard sum <= Row.counts.upperBound.unsigned else {
+            throw StoreError.damaged("its placement groups hold more than there can be")
+          }
+        }
+      }
+      return StoreFigures(entries: total.entries, bytes: total.bytes, groups: groups)
     }
   }
 
@@ -79,10 +97,11 @@ extension SQLiteMetadataStore {
         sql: "SELECT upload, since_us, chunks FROM garbage WHERE upload > ? ORDER BY upload LIMIT ?"
       )
       return try Row.fetchAll(statement, arguments: [upload.stored, limit]).map { row in
-        let upload = (row[0] as Int64).unsigned
-        let chunks = row.hasNull(atIndex: 2) ? nil : row.bytes(2)
+        let upload = try row.integer(0, in: Row.uploads, of: "garbage").unsigned
+        let subject = "the garbage of upload \(upload)"
+        let chunks = try row.optionalBytes(2, of: subject)
         return Garbage(
-          upload: upload, sinceMicroseconds: row[1],
+          upload: upload, sinceMicroseconds: try row.integer(1, in: Row.times, of: subject),
           chunks: try chunks.map { try ManifestCoding.decode($0, upload: upload).map(\.id) })
       }
     }
@@ -94,19 +113,49 @@ extension Database {
     let statement = try cachedStatement(
       sql: "SELECT id, epoch, class, members FROM placement_groups ORDER BY id")
     return try Row.fetchAll(statement).map { row in
-      let id: Int64 = row[0]
-      var reader = CompactReader(row.bytes(3))
+      let id = try row.groupID(0)
+      let subject = "placement group \(id)"
+      var reader = CompactReader(try row.bytes(3, of: subject))
       var members: [NodeID] = []
       while !reader.isAtEnd, let member = reader.number() { members.append(NodeID(member)) }
-      let code = UInt8(truncatingIfNeeded: row[2] as Int64)
-      guard let group = GroupID(exactly: id), reader.isAtEnd, !members.isEmpty,
-        let storageClass = StoreModel.StorageClass(code: code)
-      else {
-        throw StoreError(.internal, "placement group \(id) in the Directory's database is damaged")
+      let code = UInt8(try row.integer(2, in: 0...255, of: subject))
+      guard reader.isAtEnd, !members.isEmpty, Set(members).count == members.count else {
+        throw StoreError.damaged("\(subject) has members that make no sense")
+      }
+      guard let storageClass = StoreModel.StorageClass(code: code) else {
+        throw StoreError.damaged("\(subject) is of class \(code), which there isn't")
       }
       return PlacementGroup(
-        id: group, epoch: (row[1] as Int64).unsigned, storageClass: storageClass, members: members)
+        id: id, epoch: try row.integer(1, in: 1...Row.counts.upperBound, of: subject).unsigned,
+        storageClass: storageClass, members: members)
     }
+  }
+
+  /// Entries and bytes of all buckets. SQLite adds them up; one that can't be added is looked for first.
+  fileprivate func bucketTotals() throws -> (entries: UInt64, bytes: UInt64) {
+    let damaged = try first(
+      "SELECT name, entries, bytes FROM buckets WHERE typeof(entries) <> 'integer' "
+        + "OR typeof(bytes) <> 'integer' OR entries NOT BETWEEN 0 AND ?1 "
+        + "OR bytes NOT BETWEEN 0 AND ?1 LIMIT 1", [Row.counts.upperBound])
+    if let damaged {
+      let subject = "bucket '\(try damaged.text(0, of: "a bucket"))'"
+      for column in 1...2 { _ = try damaged.integer(column, in: Row.counts, of: subject) }
+    }
+    let total = try first(
+      "SELECT coalesce(sum(entries), 0) AS entries, coalesce(sum(bytes), 0) AS bytes FROM buckets")
+    let subject = "the sum of all buckets"
+    return (
+      try total?.integer(0, in: 0...Int64.max, of: subject).unsigned ?? 0,
+      try total?.integer(1, in: 0...Int64.max, of: subject).unsigned ?? 0
+    )
+  }
+}
+
+extension Row {
+  /// A placement group's number.
+  fileprivate func groupID(_ column: Int) throws(StoreError) -> GroupID {
+    let number = try integer(column, in: 1...Int64(GroupID.max), of: "a placement group")
+    return GroupID(truncatingIfNeeded: number)
   }
 }
 

@@ -41,7 +41,7 @@ extension SQLiteMetadataStore {
     try ManifestRules.check(commit.manifest, upload: commit.upload)
     try checkWasLeased(commit.upload)
     let content = commit.fingerprint
-    return try await writer.change { transaction in
+    return try await writer.change(to: "publish '\(commit.name)'") { transaction in
       try transaction.commit(commit, fingerprint: content, now: now)
     }
   }
@@ -87,15 +87,15 @@ enum FinishedUpload: Equatable {
     return writer.bytes
   }
 
-  init(_ bytes: [UInt8]) throws(StoreError) {
+  init(_ bytes: [UInt8], upload: UploadID) throws(StoreError) {
     guard !bytes.isEmpty else {
       self = .aborted
       return
     }
     var reader = CompactReader(bytes)
     guard let low = reader.fixed(), let high = reader.fixed(), let version = reader.number(),
-      let modified = reader.signed()
-    else { throw StoreError(.internal, "an upload in the Directory's database is damaged") }
+      let modified = reader.signed(), reader.isAtEnd
+    else { throw StoreError.damaged("how upload \(upload) ended makes no sense") }
     self = .committed(
       fingerprint: Int64(bitPattern: UInt64(high) << 32 | UInt64(low)), version: version,
       modifiedMicroseconds: modified)
@@ -118,13 +118,16 @@ extension UploadCommit {
 extension Database {
   /// The least id that was never reserved.
   func nextUpload() throws -> UploadID {
-    let end = try first("SELECT max(end) FROM upload_blocks")?[0] as Int64?
+    let row = try first("SELECT max(end) AS end FROM upload_blocks")
+    let end = try row?.optionalInteger(0, in: Row.uploads, of: "the newest block of uploads")
     return end?.unsigned ?? 1
   }
 
   func finishedUpload(_ upload: UploadID) throws -> FinishedUpload? {
     try first("SELECT answer FROM finished_uploads WHERE upload = ?", [upload.stored])
-      .map { try FinishedUpload($0.bytes(0)) }
+      .map { row in
+        try FinishedUpload(row.bytes(0, of: "the end of upload \(upload)"), upload: upload)
+      }
   }
 
   /// Refuses an upload that was never leased, or too long ago.
@@ -137,17 +140,19 @@ extension Database {
       [upload.stored])
     guard let block else {
       // Blocks are forgotten when all their leases have ended.
-      let oldest = try first("SELECT min(first) FROM upload_blocks")?[0] as Int64?
+      let oldest = try first("SELECT min(first) FROM upload_blocks")?
+        .optionalInteger(0, of: "the oldest block of uploads")
       guard let oldest, upload.stored < oldest else {
         throw StoreError(.notFound, "upload \(upload) was never leased: begin one")
       }
       throw Self.leaseEnded(upload)
     }
-    let end: Int64 = block[0]
+    let subject = "the block of uploads with upload \(upload)"
+    let end = try block.integer(0, in: Row.uploads, of: subject)
     guard upload.stored < end else {
       throw StoreError(.notFound, "upload \(upload) was never leased: begin one")
     }
-    let closed: Int64? = block[1]
+    let closed = try block.optionalInteger(1, in: Row.times, of: subject)
     guard !UploadLeases.isExpired(closed: closed, now: now) else { throw Self.leaseEnded(upload) }
     return (closed ?? now) - now + UploadLeases.leaseMicroseconds
   }
@@ -171,8 +176,12 @@ extension WriteTransaction {
       "SELECT first, end, opened_us FROM upload_blocks WHERE closed_us IS NULL AND first > ? "
         + "ORDER BY first DESC LIMIT 1", [last.stored])
     if let newest {
-      let ids = (newest[0] as Int64).unsigned..<(newest[1] as Int64).unsigned
-      return UploadLeases.Block(ids: ids, openedMicroseconds: newest[2])
+      let subject = "the newest block of uploads"
+      let first = try newest.integer(0, in: Row.uploads, of: subject)
+      let end = try newest.integer(1, in: first...Row.uploads.upperBound, of: subject)
+      return UploadLeases.Block(
+        ids: first.unsigned..<end.unsigned,
+        openedMicroseconds: try newest.integer(2, in: Row.times, of: subject))
     }
     let first = try database.nextUpload()
     let ids = first..<(first + UploadLeases.blockIDs)

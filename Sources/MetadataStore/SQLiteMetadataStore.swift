@@ -40,7 +40,8 @@ package final class SQLiteMetadataStore: MetadataStore {
   ///   - maxBytes: the database may not grow beyond; nil: as large as its disk.
   ///   - clusterBits: 128 random bits, which become the identity of a cluster that is made.
   /// - Throws: `StoreError`: `preconditionFailed` when another Directory has it open, a newer program wrote
-  ///   it or there can be no such directory; `internal` when it can't be opened.
+  ///   it or there can be no such directory; `dataLoss` when it is damaged; `internal` when it can't be
+  ///   opened.
   package init(
     _ location: Location, executors: [any SerialExecutor], maxBytes: UInt64? = nil,
     clusterBits: (UInt64, UInt64)
@@ -89,6 +90,23 @@ package final class SQLiteMetadataStore: MetadataStore {
   }
 
   /// Reads one state of the database, on the reader whose turn it is.
+  ///
+  /// - Parameters:
+  ///   - action: what for, such as "read 'a'": the error of a damaged database says so.
+  ///   - body: reads.
+  /// - Returns: what `body` returned.
+  /// - Throws: `StoreError`, that of `body` or of the database.
+  func read<Result: Sendable>(
+    to action: @autoclosure () -> String, _ body: @Sendable (Database) throws -> Result
+  ) async throws(StoreError) -> Result {
+    do {
+      return try await read(body)
+    } catch {
+      throw error.whileTrying(to: action())
+    }
+  }
+
+  /// Reads one state of the database, on the reader whose turn it is.
   func read<Result: Sendable>(
     _ body: @Sendable (Database) throws -> Result
   ) async throws(StoreError) -> Result {
@@ -115,7 +133,9 @@ package final class SQLiteMetadataStore: MetadataStore {
     try database.execute(sql: "PRAGMA synchronous = FULL")
     try database.execute(sql: "PRAGMA journal_size_limit = \(maxLogBytes)")
     if let maxBytes {
-      let page = try Int64.fetchOne(database, sql: "PRAGMA page_size") ?? 4_096
+      let page =
+        try Row.fetchOne(database, sql: "PRAGMA page_size")?
+        .integer(0, in: 512...65_536, of: "its header") ?? 4_096
       let pages = max(1, Int64(clamping: maxBytes) / page)
       try database.execute(sql: "PRAGMA max_page_count = \(pages)")
     }

@@ -41,8 +41,10 @@ extension WriteTransaction {
         "UPDATE manifests SET names = names - 1 WHERE upload = ?", [writer.stored])
       let row = try database.first(
         "SELECT names, chunks FROM manifests WHERE upload = ?", [writer.stored])
-      guard let row, row[0] == 0 else { return }
-      chunks = try ManifestCoding.decode(row.bytes(1), upload: writer)
+      guard let row else { throw StoreError.damaged("the manifest of upload \(writer) is gone") }
+      let subject = "the manifest of upload \(writer)"
+      guard try row.integer(0, in: Row.counts, of: subject) == 0 else { return }
+      chunks = try ManifestCoding.decode(row.bytes(1, of: subject), upload: writer)
       upload = writer
       try database.run("DELETE FROM manifests WHERE upload = ?", [writer.stored])
     }

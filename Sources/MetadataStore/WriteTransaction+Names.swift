@@ -101,7 +101,9 @@ extension WriteTransaction {
 
   private func bucketForWriting(_ name: String) throws -> Int64 {
     if let known = try database.bucket(name) { return known }
-    let count: Int64 = try database.first("SELECT count(*) FROM buckets")?[0] ?? 0
+    let count =
+      try database.first("SELECT count(*) FROM buckets")?
+      .integer(0, of: "the count of buckets") ?? 0
     guard count < maxBuckets else {
       throw StoreError(.resourceExhausted, "there are \(count) buckets already: use one of them")
     }

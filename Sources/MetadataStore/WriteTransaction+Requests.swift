@@ -48,11 +48,12 @@ extension WriteTransaction {
     let known = try database.first(
       "SELECT fingerprint, answer FROM requests WHERE key = ?", [key.bytes.stored])
     if let known {
-      guard known[0] == fingerprint else {
+      let subject = "the answer to an earlier request"
+      guard try known.integer(0, of: subject) == fingerprint else {
         throw StoreError(
           .preconditionFailed, "the idempotency key was used for another request: draw a new one")
       }
-      return try EntryValue(decoding: known.bytes(1))
+      return try EntryValue(decoding: known.bytes(1, of: subject), of: subject)
     }
     let answer = try body()
     try database.run(

@@ -10,12 +10,7 @@ final class WriteTransaction {
 
   init(_ database: Database) throws {
     self.database = database
-    let stored = try Int64.fetchOne(
-      database.cachedStatement(sql: "SELECT version FROM state WHERE id = 1"))
-    guard let stored else {
-      throw StoreError(.internal, "the Directory's database has lost its state")
-    }
-    firstVersion = UInt64(bitPattern: stored)
+    firstVersion = try database.lastVersion()
     version = firstVersion
   }
 
@@ -56,6 +51,14 @@ extension Database {
   func first(_ sql: String, _ arguments: StatementArguments = []) throws -> Row? {
     try Row.fetchOne(cachedStatement(sql: sql), arguments: arguments)
   }
+
+  /// The highest version that was given out.
+  func lastVersion() throws -> UInt64 {
+    guard let row = try first("SELECT version FROM state WHERE id = 1") else {
+      throw StoreError.damaged("its state is gone")
+    }
+    return try row.integer(0, in: Row.counts, of: "its state").unsigned
+  }
 }
 
 extension UInt64 {
@@ -66,14 +69,6 @@ extension UInt64 {
 extension Int64 {
   /// The number that was stored.
   var unsigned: UInt64 { UInt64(bitPattern: self) }
-}
-
-extension Row {
-  /// The bytes of a column; none where it is null.
-  func bytes(_ column: Int) -> [UInt8] {
-    guard let data: Data = self[column] else { return [] }
-    return Array(data)
-  }
 }
 
 extension Array<UInt8> {

@@ -110,7 +110,7 @@ struct DatabaseTests {
     let garbage = try TemporaryDirectory()
     try Data(repeating: 0x5A, count: 8_192).write(to: URL(filePath: garbage.databaseFile))
     let error = #expect(throws: StoreError.self) { try open(garbage) }
-    #expect(error?.code == .internal)
+    #expect(error?.code == .dataLoss)
 
     let directory = try TemporaryDirectory()
     let store = try open(directory)
@@ -127,10 +127,10 @@ struct DatabaseTests {
     try file.close()
     do {
       let damaged = try open(copy)
-      #expect(await code { try await damaged.list(ListingQuery(bucket: "b")) } == .internal)
-      #expect(await code { try await damaged.put("new") } == .internal)
+      #expect(await code { try await damaged.list(ListingQuery(bucket: "b")) } == .dataLoss)
+      #expect(await code { try await damaged.put("new") } == .dataLoss)
     } catch {
-      #expect((error as? StoreError)?.code == .internal)
+      #expect((error as? StoreError)?.code == .dataLoss)
     }
   }
 

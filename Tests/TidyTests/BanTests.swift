@@ -35,6 +35,12 @@ struct Ban: Sendable, CustomTestStringConvertible {
       reason: "the machine's randomness: take a RandomSource",
       owners: ["Sources/RPC/SystemRandomSource.swift"]),
     Ban(
+      pattern:
+        #"\brow\s*\[\s*[0-9]|\)\?\s*\[\s*[0-9]|"#
+        + #"\b(U?Int(64)?|String|Data|Double|Bool)\??\.fetch(One|All|Set|Cursor)\b"#,
+      reason: "decoding a column that may be damaged: ask a Row for integer, text or bytes",
+      owners: []),
+    Ban(
       pattern: #"\btry!"#, reason: "try!: throw, or say why it cannot fail with a precondition",
       owners: []),
     Ban(
