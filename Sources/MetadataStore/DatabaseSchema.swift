@@ -78,14 +78,19 @@ enum DatabaseSchema {
   /// - Parameters:
   ///   - database: the connection that writes.
   ///   - cluster: the identity that a fresh database gets.
-  /// - Returns: the cluster that the database belongs to.
+  ///   - mayMake: whether there may be no tables yet.
+  /// - Returns: the cluster that the database belongs to, and whether it was made just now; nil when there
+  ///   is none and none may be made.
   /// - Throws: `StoreError`: `preconditionFailed` for a database of a newer or another program, `dataLoss`
   ///   for one whose state can't be what was written.
-  static func prepare(_ database: Database, cluster: String) throws -> String {
+  static func prepare(
+    _ database: Database, cluster: String, mayMake: Bool
+  ) throws -> (cluster: String, isNew: Bool)? {
     let application = try number(database, "PRAGMA application_id")
     let found = try number(database, "PRAGMA user_version")
     let tableCount = try number(database, "SELECT count(*) FROM sqlite_master")
     if tableCount == 0 && found == 0 {
+      guard mayMake else { return nil }
       try database.inTransaction(.immediate) {
         try database.execute(sql: tables)
         try database.execute(sql: "PRAGMA application_id = \(applicationID)")
@@ -94,7 +99,7 @@ enum DatabaseSchema {
           sql: "INSERT INTO state (id, cluster, version) VALUES (1, ?, 0)", arguments: [cluster])
         return .commit
       }
-      return cluster
+      return (cluster, true)
     }
     guard application == applicationID else {
       throw StoreError(.preconditionFailed, "the database is not one of a Holdfast Directory")
@@ -114,7 +119,7 @@ enum DatabaseSchema {
       throw StoreError.damaged("its cluster's identity is not 32 hexadecimal digits")
     }
     _ = try database.lastVersion()
-    return known
+    return (known, false)
   }
 
   private static func number(_ database: Database, _ sql: String) throws -> Int64 {

@@ -23,13 +23,15 @@ package final class SQLiteMetadataStore: MetadataStore {
   private static let cacheKiB = 16 << 10
 
   package let cluster: String
+  /// Whether the database was made by this process: the cluster is new and empty.
+  package let isNew: Bool
   let writer: DatabaseWriter
   private let readers: [DatabaseReader]
   private let nextReader = Atomic<Int>(0)
   /// The first upload id that this process may reserve: those before belong to earlier ones.
   let firstOwnUpload: UploadID
   let leases = Mutex(UploadLeases())
-  private let lock: DirectoryLock?
+  private let place: DataDirectory?
 
   /// Opens the database, or makes it.
   ///
@@ -40,7 +42,7 @@ package final class SQLiteMetadataStore: MetadataStore {
   ///   - maxBytes: the database may not grow beyond; nil: as large as its disk.
   ///   - clusterBits: 128 random bits, which become the identity of a cluster that is made.
   /// - Throws: `StoreError`: `preconditionFailed` when another Directory has it open, a newer program wrote
-  ///   it or there can be no such directory; `dataLoss` when it is damaged; `internal` when it can't be
+  ///   it, there can be no such directory, or there was a database in it that is gone; `dataLoss` when it is damaged; `internal` when it can't be
   ///   opened.
   package init(
     _ location: Location, executors: [any SerialExecutor], maxBytes: UInt64? = nil,
@@ -50,20 +52,21 @@ package final class SQLiteMetadataStore: MetadataStore {
     let fresh = NodeID(clusterBits.0).description + NodeID(clusterBits.1).description
     do {
       var path: String?
+      var place: DataDirectory?
       if case .directory(let directory) = location {
-        try DirectoryLock.makeDirectory(directory)
-        lock = try DirectoryLock(directory: directory)
+        place = try DataDirectory(directory)
         path = directory + "/" + Self.fileName
-      } else {
-        lock = nil
       }
+      self.place = place
       let connection = try Self.connect(path, readOnly: false)
-      (cluster, firstOwnUpload) = try connection.inDatabase { database in
+      (cluster, isNew, firstOwnUpload) = try connection.inDatabase { database in
         try Self.setUp(database, maxBytes: maxBytes)
-        return (
-          try DatabaseSchema.prepare(database, cluster: fresh), try database.nextUpload()
-        )
+        let mayMake = place?.mayMakeDatabase ?? true
+        let found = try DatabaseSchema.prepare(database, cluster: fresh, mayMake: mayMake)
+        guard let found else { throw place?.lost(.withoutTables) ?? .damaged("it has no tables") }
+        return (found.cluster, found.isNew, try database.nextUpload())
       }
+      try place?.holds(cluster: cluster)
       writer = DatabaseWriter(connection, executor: executors[0])
       readers = try executors.dropFirst().compactMap { executor in
         guard let path else { return nil }

@@ -33,6 +33,10 @@ struct DirectoryRole: ServerRole {
     }
     store = try SQLiteMetadataStore(
       .directory(data), executors: executors, clusterBits: (random.next(), random.next()))
+    if store.isNew {
+      logger.notice(
+        "made a new, empty cluster", metadata: ["cluster": "\(store.cluster)", "data": "\(data)"])
+    }
     let monitor = ServerMonitor()
     directory = try await DirectoryServer(
       store: store, time: time, random: random, logger: logger, monitor: monitor)
