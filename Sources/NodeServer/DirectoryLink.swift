@@ -6,6 +6,10 @@ import StoreProtocol
 
 /// Keeps the Directory informed: registers the node, then reports over a stream; after a failure again
 /// from the start, with growing pauses. A clean stop says so in the last report.
+///
+/// At its first contact a node that belongs elsewhere ends: somebody made a mistake with it. One that was
+/// registered goes on: then the mistake was made with the Directory, and nodes that ended for it would stop
+/// the cluster.
 struct DirectoryLink: Sendable {
   let store: any ChunkStore
   let epochs: GroupEpochs
@@ -28,7 +32,8 @@ struct DirectoryLink: Sendable {
   /// Works until the node is told to stop.
   ///
   /// - Parameter address: where others reach this node.
-  /// - Throws: `RPCError.failedPrecondition` when the data belongs to another cluster.
+  /// - Throws: `RPCError.failedPrecondition` when the data belongs to another cluster than the first
+  ///   Directory that is met.
   func run(address: Address) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await keepRegistered(address: address) }
@@ -44,17 +49,26 @@ struct DirectoryLink: Sendable {
   /// Registers and reports, again and again.
   private func keepRegistered(address: Address) async throws {
     var pause = DirectoryLink.firstPause
+    var wasRegistered = false
     while !stop.isRequested {
       do {
         let interval = try await register(address: address)
+        wasRegistered = true
         logger.info("registered as node \(store.node) at the Directory")
         pause = DirectoryLink.firstPause
         try await report(every: interval)
-      } catch let error as RPCError where error.code == .failedPrecondition {
-        throw error
       } catch {
         try Task.checkCancellation()
-        logger.warning("the Directory at \(configuration.directory) is lost: \(error)")
+        if let error = error as? RPCError, error.code == .failedPrecondition {
+          guard wasRegistered else { throw error }
+          logger.error(
+            """
+            the Directory at \(configuration.directory) is not this node's any more; the node goes on \
+            serving and tries again: \(error.message)
+            """)
+        } else {
+          logger.warning("the Directory at \(configuration.directory) is lost: \(error)")
+        }
         await wait(jittered(pause))
         pause = min(pause * 2, DirectoryLink.longestPause)
       }

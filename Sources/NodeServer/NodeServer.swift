@@ -71,7 +71,8 @@ package final class NodeServer: Sendable {
 
   /// Serves until `stop`, or until the task is cancelled, which ends every call at once.
   ///
-  /// - Throws: `RPCError` when it can't listen, or when its data belongs to another cluster.
+  /// - Throws: `RPCError` when it can't listen, or when its data belongs to another cluster than
+  ///   the first Directory it meets.
   package func run() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await self.store.run() }

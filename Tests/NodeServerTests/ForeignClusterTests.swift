@@ -46,6 +46,37 @@ struct ForeignClusterTests {
     }
   }
 
+  @Test(
+    "a node that was registered outlives a Directory of another cluster in the place of its own",
+    .timeLimit(.minutes(1)))
+  func laterOtherCluster() async throws {
+    let errors = LoggedErrors()
+    try await TestCluster.run(nodes: 1, logger: errors.logger) { cluster in
+      let directory = cluster.directory
+      // The stream of reports ends, and the next Directory is another one.
+      let before = directory.state.withLock { state in
+        state.cluster = "another-cluster"
+        state.endsStreams = true
+        return state.registered.count
+      }
+      await directory.changed.wait {
+        directory.state.withLock { $0.registered.count >= before + 2 }
+      }
+      let message = try #require(errors.messages.first)
+      #expect(message.contains("test-cluster") && message.contains("directory"))
+      // It serves, and comes back to its own.
+      _ = try await cluster.put(pattern(10, seed: 1), upload: 1)
+      let reports = directory.state.withLock { state in
+        state.cluster = "test-cluster"
+        state.endsStreams = false
+        return state.reports.count
+      }
+      await directory.changed.wait {
+        directory.state.withLock { $0.reports.count >= reports + 2 }
+      }
+    }
+  }
+
   @Test("an address in use ends the node", .timeLimit(.minutes(1)))
   func addressInUse() async throws {
     let network = MemoryNetwork()
@@ -54,5 +85,29 @@ struct ForeignClusterTests {
       on: Address("node"))
     defer { other.close() }
     #expect(await status { try await node.run() } != nil)
+  }
+}
+
+/// Keeps what is logged at error level.
+private final class LoggedErrors: Sendable {
+  private let kept = Mutex<[String]>([])
+
+  var messages: [String] { kept.withLock { $0 } }
+
+  var logger: Logger { Logger(label: "test") { _ in Handler(errors: self) } }
+
+  private struct Handler: LogHandler {
+    let errors: LoggedErrors
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level = .error
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      errors.kept.withLock { $0.append("\(event.message)") }
+    }
   }
 }

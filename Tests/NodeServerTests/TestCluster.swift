@@ -17,6 +17,8 @@ final class TestDirectory: Service {
     var registered: [RegisterNodeRequest] = []
     var reports: [HeartbeatRequest] = []
     var groups: [WirePlacementGroup] = []
+    /// Whether each stream of reports ends with the next report.
+    var endsStreams = false
   }
 
   static let description = ServiceDescription(
@@ -46,12 +48,12 @@ final class TestDirectory: Service {
     }
     router.bidirectional(DirectoryMethods.heartbeat) { requests, responses, _ in
       for try await request in requests {
-        let groups = self.state.withLock { state in
+        let (groups, isLast) = self.state.withLock { state in
           state.reports.append(request)
-          return state.groups
+          return (state.groups, state.endsStreams)
         }
         self.changed.signal()
-        if request.leaving { return }
+        if request.leaving || isLast { return }
         try await responses.write(HeartbeatResponse(groups: groups))
       }
     }
@@ -108,10 +110,11 @@ struct TestCluster: Sendable {
 
   /// Runs a cluster of so many nodes for `body`.
   static func run(
-    nodes count: Int, configure: (inout NodeConfiguration) -> Void = { _ in },
+    nodes count: Int, logger: Logger = silent,
+    configure: (inout NodeConfiguration) -> Void = { _ in },
     _ body: @escaping @Sendable (TestCluster) async throws -> Void
   ) async throws {
-    let cluster = try await TestCluster(nodes: count, configure: configure)
+    let cluster = try await TestCluster(nodes: count, logger: logger, configure: configure)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await cluster.pool.run() }
       let server = RPCServer(
@@ -133,7 +136,12 @@ struct TestCluster: Sendable {
     }
   }
 
-  private init(nodes count: Int, configure: (inout NodeConfiguration) -> Void) async throws {
+  /// Logs nothing.
+  static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+  private init(
+    nodes count: Int, logger: Logger, configure: (inout NodeConfiguration) -> Void
+  ) async throws {
     var disks: [MemoryDisk] = []
     var stores: [SegmentStore] = []
     var nodes: [NodeServer] = []
@@ -154,7 +162,7 @@ struct TestCluster: Sendable {
         NodeServer(
           store: store, transport: MemoryTransport(host: "node-\(place)", network: network),
           configuration: configuration, time: time, random: SystemRandomSource(),
-          logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })))
+          logger: logger))
       disks.append(disk)
       stores.append(store)
     }
