@@ -30,9 +30,22 @@ extension DirectoryServer: DirectoryService {
       if known?.record != record || known?.leftWallClockMicroseconds != nil {
         try await store.save(StoredNode(record: record, heardMicroseconds: wallClock))
       }
-      let transitions = map.withLock { map in
-        map.registry.registered(
-          record, statistics: NodeStatistics(request.statistics), now: now, wallClock: wallClock)
+      let (former, transitions) = map.withLock { map in
+        (
+          map.registry.contestedAddress(of: record, now: now),
+          map.registry.registered(
+            record, statistics: NodeStatistics(request.statistics), now: now, wallClock: wallClock)
+        )
+      }
+      if let former {
+        logger.warning(
+          """
+          a node registers from another address while it reports from the former one: two copies of it \
+          seem to run, stop one of them
+          """,
+          metadata: [
+            "node": "\(record.id)", "address": "\(record.address)", "former": "\(former)",
+          ])
       }
       if known == nil {
         logger.info(

@@ -59,7 +59,15 @@ public struct NodeRegistry: Sendable {
     var suspectDeadline: Int64?
     /// The number of its newest heartbeat stream.
     var session: UInt64
+    /// When its newest stream brought a heartbeat; nil when it has none that goes on.
+    var lastHeartbeat: Int64?
+    /// When its address was last found to be contested.
+    var lastContest: Int64?
   }
+
+  /// How often a contested address is told, in microseconds: a minute. Two copies of a node take turns
+  /// every few seconds.
+  public static let contestMicroseconds: Int64 = 60_000_000
 
   /// How long nodes may be silent.
   public let limits: LivenessLimits
@@ -113,6 +121,19 @@ public struct NodeRegistry: Sendable {
     return heard(place, statistics: statistics, now: now, wallClock: wallClock)
   }
 
+  /// Whether a node that is about to register comes from another address while it still reports from the
+  /// one that is known: then two copies of it run, which take its place from each other.
+  ///
+  /// - Returns: the address that is known, at most once a minute for a node; nil when nothing is to be told.
+  public mutating func contestedAddress(of record: NodeRecord, now: Int64) -> String? {
+    guard let place = place(of: record.id), nodes[place].record.address != record.address,
+      let heard = nodes[place].lastHeartbeat, now - heard < limits.suspectAfterMicroseconds
+    else { return nil }
+    if let last = nodes[place].lastContest, now - last < Self.contestMicroseconds { return nil }
+    nodes[place].lastContest = now
+    return nodes[place].record.address
+  }
+
   /// A node opened a heartbeat stream, which takes the place of its streams before.
   ///
   /// - Returns: the stream's number, for the events that follow.
@@ -135,6 +156,7 @@ public struct NodeRegistry: Sendable {
     guard nodes[place].session == session else {
       throw StoreError(.aborted, "node \(id) has opened a newer heartbeat stream: use that one")
     }
+    nodes[place].lastHeartbeat = now
     return heard(place, statistics: statistics, now: now, wallClock: wallClock)
   }
 
@@ -142,6 +164,7 @@ public struct NodeRegistry: Sendable {
   public mutating func streamEnded(_ id: NodeID, session: UInt64) -> [NodeTransition] {
     guard let place = place(of: id), nodes[place].session == session else { return [] }
     nodes[place].suspectDeadline = nil
+    nodes[place].lastHeartbeat = nil
     guard nodes[place].state == .up else { return [] }
     return change(place, to: .suspect)
   }
@@ -154,6 +177,7 @@ public struct NodeRegistry: Sendable {
     nodes[place].leftWallClockMicroseconds = wallClock
     nodes[place].heardWallClockMicroseconds = wallClock
     nodes[place].suspectDeadline = nil
+    nodes[place].lastHeartbeat = nil
     nodes[place].deadline = now + limits.graceMicroseconds
     return change(place, to: .suspect)
   }

@@ -92,7 +92,7 @@ struct Fixture: Sendable {
 
   /// Runs `body` with a Directory over `store`, by default a fresh one in memory.
   static func run(
-    store given: SQLiteMetadataStore? = nil,
+    store given: SQLiteMetadataStore? = nil, log: any LogHandler = Silent(),
     _ body: @escaping @Sendable (Fixture) async throws -> Void
   ) async throws {
     let store = try given ?? memory()
@@ -100,7 +100,7 @@ struct Fixture: Sendable {
     let random = SeededSource()
     let monitor = ServerMonitor()
     let server = try await DirectoryServer(
-      store: store, time: time, random: random, logger: Logger(label: "test") { _ in Silent() },
+      store: store, time: time, random: random, logger: Logger(label: "test") { _ in log },
       monitor: monitor)
     let transport = MemoryTransport()
     let rpc = RPCServer(
@@ -178,6 +178,34 @@ struct Silent: LogHandler {
   }
 
   func log(event: LogEvent) {}
+}
+
+/// Keeps the warnings that are logged, with the values beside them.
+final class Warnings: Sendable {
+  private let kept = Mutex<[String]>([])
+
+  /// What was logged so far.
+  var texts: [String] { kept.withLock { $0 } }
+
+  /// Logs to this.
+  var handler: any LogHandler { Handler(warnings: self) }
+
+  private struct Handler: LogHandler {
+    let warnings: Warnings
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level = .warning
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      let values = event.metadata?.map { "\($0.key)=\($0.value)" }.sorted() ?? []
+      let text = "\(event.message) \(values.joined(separator: " "))"
+      warnings.kept.withLock { $0.append(text) }
+    }
+  }
 }
 
 /// Runs `body` and returns the status of the error it throws.
