@@ -91,8 +91,6 @@ struct DeletionsElsewhere: Sendable {
   private(set) var count = 0
   /// Rises with each change.
   private(set) var changes = 0
-  /// The last change that is durable on a disk.
-  var written = 0
 
   /// What is to be written.
   var list: DeletionList {

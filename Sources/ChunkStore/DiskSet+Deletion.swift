@@ -68,14 +68,11 @@ extension DiskSet {
       deletions.add(entries)
       return (deletions.changes, true)
     }
-    let isKept =
-      hasRoom
-      ? await turns.within(.deletions) {
-        // Whoever wrote while this one waited wrote it as well.
-        if deletions.withLock({ $0.written }) >= number { return true }
-        return await writeDeletions { disk in !failed.contains { $0 === disk } }
-      } : false
-    guard isKept else {
+    let places = disks.indices.filter { place in
+      !disks[place].store.isFailing && !failed.contains { $0 === disks[place].store }
+    }
+    if hasRoom { await writeLists(number, on: places) }
+    guard hasRoom, await isListKept(number, on: places) else {
       if hasRoom {
         deletions.withLock { $0.remove(entries) }
         store.doubt(kills)
@@ -85,26 +82,15 @@ extension DiskSet {
     store.forget(kills)
   }
 
-  /// Writes the list of deletions to all disks of these that don't fail. Called in the list's turn.
-  ///
-  /// - Returns: whether one has it durably.
-  private func writeDeletions(on isMeant: (SegmentStore) -> Bool) async -> Bool {
-    let (list, change) = deletions.withLock { ($0.list, $0.changes) }
-    var isWritten = false
-    for disk in disks where !disk.store.isFailing && isMeant(disk.store) {
-      do throws(StoreError) {
-        try await list.write(on: disk.store.disk)
-        isWritten = true
-      } catch {
-        disk.store.report(StorePaths.deletions, "cannot be written: \(error.message)")
-      }
-    }
-    if isWritten { deletions.withLock { $0.written = max($0.written, change) } }
-    return isWritten
-  }
-
   /// Has disks that can be written to again say themselves what others keep for them.
   func settleDeletions() async {
+    await withTaskGroup(of: Void.self) { group in
+      for place in disks.indices { group.addTask { await self.settleDeletions(on: place) } }
+    }
+  }
+
+  /// Has a disk, if it can be written to, say itself what others keep for it.
+  func settleDeletions(on place: Int) async {
     let entries = deletions.withLock { $0.list.entries }
     guard !entries.isEmpty else { return }
     // For a disk that isn't here any more they are kept as long as any deletion is remembered.
@@ -113,16 +99,20 @@ extension DiskSet {
     var settled = entries.filter {
       !numbers.contains($0.disk) && 1..<oldest ~= $0.kill.deletedAt
     }
-    for disk in disks where !disk.store.isFailing {
-      let own = entries.filter { $0.disk == disk.store.diskNumber }
-      settled += await disk.store.end(own.map(\.kill)).map {
-        DeletionList.Entry(disk: disk.store.diskNumber, kill: $0)
+    let store = disks[place].store
+    if !store.isFailing {
+      let own = entries.filter { $0.disk == store.diskNumber }
+      settled += await store.end(own.map(\.kill)).map {
+        DeletionList.Entry(disk: store.diskNumber, kill: $0)
       }
     }
     guard !settled.isEmpty else { return }
-    deletions.withLock { $0.remove(settled) }
+    let change = deletions.withLock { deletions in
+      deletions.remove(settled)
+      return deletions.changes
+    }
     // A list that can't be written keeps lines that do no harm.
-    _ = await turns.within(.deletions) { await writeDeletions { _ in true } }
+    await writeLists(change, on: disks.indices.filter { !disks[$0].store.isFailing })
   }
 }
 

@@ -37,8 +37,8 @@ package final class DiskSet: ChunkStore {
   enum Turn: Sendable, Hashable {
     /// A chunk, on whichever disk it is.
     case chunk(ChunkID)
-    /// The disks' lists of deletions. Whoever has this turn takes no other.
-    case deletions
+    /// A disk's list of deletions. Whoever has this turn takes no other.
+    case deletions(Int)
   }
 
   package let node: NodeID
@@ -55,6 +55,8 @@ package final class DiskSet: ChunkStore {
   let turns = Turns<Turn>()
   /// What disks can't say themselves of their chunks' deletions.
   let deletions = Mutex(DeletionsElsewhere())
+  /// How far the disks are with the list of these.
+  let lists: Mutex<Lists>
 
   init(
     node: NodeID, disks: [Open], unused: [String], clock: any ChunkStoreClock,
@@ -67,6 +69,7 @@ package final class DiskSet: ChunkStore {
     self.problems = Mutex(problems)
     room = Mutex(Array(repeating: 0, count: disks.count))
     answers = Mutex(Answers(last: Array(repeating: nil, count: disks.count)))
+    lists = Mutex(Lists(disks: disks.count))
   }
 
   package var cluster: String {
@@ -177,6 +180,7 @@ package final class DiskSet: ChunkStore {
     await withTaskGroup(of: Void.self) { group in
       for disk in disks { group.addTask { await disk.store.run() } }
       guard disks.count > 1 else { return }
+      for place in disks.indices { group.addTask { await self.writeListForever(on: place) } }
       group.addTask { await self.drainForever() }
       group.addTask { await self.askForRoom() }
     }

@@ -120,6 +120,63 @@ struct DiskSetDeletionTests {
     #expect(await Self.isDeleted(try await openSet(disks), upload))
   }
 
+  @Test("a deletion that one disk keeps doesn't wait for another one, which hangs")
+  func besidesHanging() async throws {
+    let disks = [MemoryDisk(), MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    Self.fail(disks[0])
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await set.run() }
+      while set.lists.withLock({ $0.bells.contains { $0 == nil } }) { await Task.yield() }
+      let (gate, opening) = AsyncStream.makeStream(of: Void.self)
+      disks[2].injectDelays { _ in for await _ in gate {} }
+      try await set.delete(.test(upload))
+      #expect(try await DeletionList.read(on: disks[1])?.entries.count == 1)
+      #expect(disks[2].contents(of: StorePaths.deletions) == nil)
+      opening.finish()
+      // It gets it as soon as it answers.
+      while (try? await DeletionList.read(on: disks[2]))??.entries.count != 1 {
+        await Task.yield()
+      }
+      group.cancelAll()
+    }
+    for disk in disks { disk.crash() }
+    #expect(await Self.isDeleted(try await openSet(disks), upload))
+  }
+
+  @Test("who waits for a list that is written by others goes on when these end")
+  func endingWriters() async throws {
+    let disks = [MemoryDisk(), MemoryDisk()]
+    let (set, upload) = try await Self.open(disks)
+    Self.fail(disks[0])
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await set.run() }
+      while set.lists.withLock({ $0.bells.contains { $0 == nil } }) { await Task.yield() }
+      group.cancelAll()
+    }
+    #expect(set.lists.withLock { $0.bells.allSatisfy { $0 == nil } })
+    try await set.delete(.test(upload))
+    #expect(try await DeletionList.read(on: disks[1])?.entries.count == 1)
+  }
+
+  @Test("a change is kept once one disk has it, and isn't once all have failed")
+  func listWriting() {
+    var writing = DiskSet.ListWriting(
+      disks: Array(repeating: DiskSet.ListWriting.Disk(), count: 3))
+    writing.want(5, on: [1, 2])
+    #expect(writing.unserved(of: [0, 1, 2]) == [1, 2])
+    #expect(writing.isKept(5, on: [1, 2]) == nil)
+    writing.note(5, on: 1, isDurable: false)
+    #expect(writing.isKept(5, on: [1, 2]) == nil)
+    #expect(writing.isKept(5, on: [1]) == false)
+    #expect(writing.isKept(5, on: []) == false)
+    writing.note(4, on: 2, isDurable: true)
+    #expect(writing.isKept(5, on: [1, 2]) == nil)
+    writing.note(6, on: 2, isDurable: true)
+    #expect(writing.isKept(5, on: [1, 2]) == true)
+    #expect(writing.unserved(of: [0, 1, 2]).isEmpty)
+  }
+
   @Test("cut at every call of the deletion, what was acknowledged stays deleted")
   func cuts() async throws {
     for cut in 0..<60 {
