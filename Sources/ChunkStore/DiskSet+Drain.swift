@@ -76,7 +76,7 @@ extension DiskSet {
     defer { store.unpin(place.segment) }
     let record = reader.record
     let target = disks[self.place(for: record.chunk)].store
-    guard !target.isFailing else {
+    guard target.works else {
       throw StoreError(.unavailable, "there is no disk to move chunk \(id) to")
     }
     try await target.put(record.chunk) { put in

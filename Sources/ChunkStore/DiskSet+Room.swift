@@ -22,8 +22,6 @@ extension DiskSet {
 
   /// How long to wait before a disk is asked again.
   private static let pause: UInt64 = 5_000_000_000
-  /// A disk that was silent for longer gets no new chunks.
-  private static let longestSilence: UInt64 = 30_000_000_000
 
   /// Asks each disk for its room again and again, until the task is cancelled.
   func askForRoom() async {
@@ -37,6 +35,8 @@ extension DiskSet {
   private func askForRoom(of place: Int) async {
     while !Task.isCancelled {
       note(try? await disks[place].store.disk.space(), of: place)
+      // Asked now and then, it knows for how long.
+      _ = disks[place].store.isSilent
       let wake = clock.nanoseconds + DiskSet.pause
       guard (try? await clock.sleep(until: wake)) != nil else { return }
     }
@@ -65,8 +65,10 @@ extension DiskSet {
   /// A disk's room; nil where it can't be told, and other disks go on.
   private func space(of place: Int) async throws(StoreError) -> DiskSpace? {
     let (answer, isAsked) = answers.withLock { ($0.last[place], $0.areAsked) }
+    // Its room may be told out of memory: that is none to be had.
+    if disks.count > 1, disks[place].store.isSilent { return nil }
     if isAsked, let answer {
-      if clock.nanoseconds <= answer.at + DiskSet.longestSilence { return answer.space }
+      if clock.nanoseconds <= answer.at + CallsUnderWay.longestSilence { return answer.space }
       room.withLock { $0[place] = 0 }
       return nil
     }

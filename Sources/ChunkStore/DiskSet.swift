@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A new chunk goes to one of two disks that its id suggests, to the one with more room, so that disks of
 /// any size fill evenly. A disk that fails gets no new chunks, and what can still be read of it is moved
-/// to the others while they serve.
+/// to the others while they serve. One that doesn't answer gets none, either, until it does.
 package final class DiskSet: ChunkStore {
   /// A disk with the name that people know it by.
   package struct Member: Sendable {
@@ -17,7 +17,7 @@ package final class DiskSet: ChunkStore {
     /// Describes a disk.
     package init(path: String, disk: any Disk) {
       self.path = path
-      self.disk = .success(disk)
+      self.disk = .success(WatchedDisk(base: disk))
     }
 
     /// Describes one whose directory can't even be looked into.
@@ -93,7 +93,7 @@ package final class DiskSet: ChunkStore {
   }
 
   package func beginPut(_ chunk: NewChunk) async throws -> any ChunkPut {
-    let known = holders(of: chunk.id).first { !$0.store.isFailing }
+    let known = holders(of: chunk.id).first { $0.store.works }
     let target = (known ?? disks[place(for: chunk)]).store
     return DiskSetPut(
       set: self, chunk: chunk, target: target, put: try await target.beginPut(chunk))
@@ -235,9 +235,7 @@ package final class DiskSet: ChunkStore {
   ) async throws -> Result {
     var failure: any Error = absence(of: id)
     let holders = holders(of: id)
-    let good = holders.filter { $0.store.holdsWhole(id) }
-    let bad = holders.filter { !$0.store.holdsWhole(id) }
-    for holder in good.filter({ !$0.store.isFailing }) + good.filter(\.store.isFailing) + bad {
+    for holder in holders.count > 1 ? likeliestFirst(holders, of: id) : holders {
       do {
         return try await ask(holder.store)
       } catch {
@@ -247,20 +245,35 @@ package final class DiskSet: ChunkStore {
     throw failure
   }
 
-  /// The disk for a new chunk: of two that its id suggests, the one with more room.
+  /// Disks that have a chunk: those that have it whole first, and of these the ones that work.
+  private func likeliestFirst(_ holders: [Open], of id: ChunkID) -> [Open] {
+    let good = holders.filter { $0.store.holdsWhole(id) }
+    let bad = holders.filter { !$0.store.holdsWhole(id) }
+    return good.filter(\.store.works) + good.filter { !$0.store.works } + bad
+  }
+
+  /// The disk for a new chunk. Without any that may have it, the first one says that it is full.
   func place(for chunk: NewChunk) -> Int {
-    let id = chunk.id
+    place(for: chunk.id, length: chunk.length, among: targets(for: chunk.length)) ?? 0
+  }
+
+  /// The disks that a new chunk of so many bytes may go to.
+  func targets(for length: UInt32) -> [Int] {
+    let room = room.withLock { $0 }
+    return disks.indices.filter {
+      room[$0] > UInt64(length) && (disks.count == 1 || disks[$0].store.works)
+    }
+  }
+
+  /// Of two of these disks that the chunk's id suggests, the one with more room; nil: there are none.
+  func place(for id: ChunkID, length: UInt32, among usable: [Int]) -> Int? {
+    guard !usable.isEmpty else { return nil }
     let bits = ChunkIndex.mix(id.upload ^ UInt64(id.index) << 32 ^ UInt64(id.group))
+    let one = usable[Int(bits % UInt64(usable.count))]
+    let other = usable[Int((bits >> 32) % UInt64(usable.count))]
     return room.withLock { room in
-      let usable = room.indices.filter {
-        room[$0] > UInt64(chunk.length) && (disks.count == 1 || !disks[$0].store.isFailing)
-      }
-      // Without any, the first one says that it is full.
-      guard !usable.isEmpty else { return 0 }
-      let one = usable[Int(bits % UInt64(usable.count))]
-      let other = usable[Int((bits >> 32) % UInt64(usable.count))]
       let place = room[one] >= room[other] ? one : other
-      room[place] -= UInt64(chunk.length)
+      room[place] -= min(UInt64(length), room[place])
       return place
     }
   }
