@@ -2,67 +2,145 @@ import StoreModel
 import Synchronization
 
 /// Moves chunks away from disks that fail, while they can still be read.
+///
+/// Each failing disk is drained on its own, a few chunks at once to each of the others: one that hangs keeps
+/// those few waiting, and nobody else.
 extension DiskSet {
-  /// How often it looks for a disk that fails.
-  private static let drainPause: UInt64 = 10_000_000_000
-
-  /// The longest pause after rounds in which nothing could be moved, though there was something.
-  private static let longestPause: UInt64 = 600_000_000_000
+  /// How often it looks for a disk that fails, in nanoseconds.
+  static let drainPause: UInt64 = 10_000_000_000
   /// Ids that are looked at together.
   private static let idsAtOnce = 500
 
-  /// Moves chunks away from disks that fail, until the task is cancelled.
-  func drainForever() async {
-    var pause = DiskSet.drainPause
+  /// What a drain hears of.
+  private enum DrainEvent: Sendable {
+    /// A move ended.
+    case moved(ChunkID, isMoved: Bool)
+    /// It is time to look again.
+    case tick
+  }
+
+  /// Does something again and again, until the task is cancelled.
+  func again(_ work: () async -> Void) async {
     while !Task.isCancelled {
-      await settleDeletions()
-      await endDamagedCopies()
-      let (moved, left) = await drain()
-      let isStuck = moved == 0 && left > 0
-      pause = isStuck ? min(pause * 2, DiskSet.longestPause) : DiskSet.drainPause
-      guard (try? await clock.sleep(until: clock.nanoseconds + pause)) != nil else { return }
+      await work()
+      let wake = clock.nanoseconds + DiskSet.drainPause
+      guard (try? await clock.sleep(until: wake)) != nil else { return }
     }
   }
 
-  /// Moves chunks away from the disks that fail. What can't be read, or stored elsewhere, stays where it
-  /// is and is tried again the next time.
+  /// Moves chunks away from a disk whenever it fails, until the task is cancelled.
+  func drainForever(_ place: Int) async {
+    await withTaskGroup(of: DrainEvent.self) { group in
+      var moves = ChunkMoves()
+      var pause = DiskSet.drainPause
+      group.addTask { .tick }
+      while let event = await group.next(), !Task.isCancelled {
+        switch event {
+        case .moved(let id, let isMoved): moves.end(id, isMoved: isMoved)
+        case .tick:
+          pause = moves.pause(after: pause)
+          if moves.isAtEnd { moves.beginRound() }
+          let wake = clock.nanoseconds + pause
+          group.addTask {
+            try? await self.clock.sleep(until: wake)
+            return .tick
+          }
+        }
+        beginMoves(from: place, &moves, in: &group)
+      }
+    }
+  }
+
+  /// Moves chunks away from the disks that fail, each once. What can't be read, or stored elsewhere, stays where
+  /// it is and is tried again the next time.
   ///
   /// - Returns: how many chunks were moved, and how many could not be.
   @discardableResult
   func drain() async -> (moved: Int, left: Int) {
-    var moved = 0
-    var left = 0
-    for disk in disks where disk.store.isFailing {
-      var after: ChunkID?
-      repeat {
-        // By the index, and damaged ones as well: no read that fails hides what comes after it.
-        let ids = disk.store.ids(after: after, limit: DiskSet.idsAtOnce)
-        for id in ids where !Task.isCancelled && !isSafe(id) {
-          do {
-            try await move(id, from: disk.store)
-            moved += 1
-          } catch {
-            left += 1
-          }
-        }
-        after = ids.last
-      } while after != nil && !Task.isCancelled
+    await withTaskGroup(of: (moved: Int, left: Int).self) { group in
+      for place in disks.indices { group.addTask { await self.drain(place) } }
+      return await group.reduce((0, 0)) { ($0.0 + $1.moved, $0.1 + $1.left) }
     }
-    return (moved, left)
+  }
+
+  private func drain(_ place: Int) async -> (moved: Int, left: Int) {
+    await withTaskGroup(of: DrainEvent.self) { group in
+      var moves = ChunkMoves()
+      moves.beginRound()
+      repeat {
+        beginMoves(from: place, &moves, in: &group)
+        guard case .moved(let id, let isMoved) = await group.next() else { break }
+        moves.end(id, isMoved: isMoved)
+      } while true
+      return (moves.moved, moves.left)
+    }
+  }
+
+  /// Begins as many moves as may be under way.
+  private func beginMoves(
+    from place: Int, _ moves: inout ChunkMoves, in group: inout TaskGroup<DrainEvent>
+  ) {
+    let store = disks[place].store
+    while let (id, target) = nextMove(from: place, &moves) {
+      group.addTask {
+        do {
+          try await self.move(id, from: store, to: self.disks[target].store)
+          return .moved(id, isMoved: true)
+        } catch {
+          return .moved(id, isMoved: false)
+        }
+      }
+    }
+  }
+
+  /// The next chunk to move, and where to; nil: there is none, or it has to wait until another move ends.
+  private func nextMove(
+    from place: Int, _ moves: inout ChunkMoves
+  ) -> (id: ChunkID, target: Int)? {
+    let store = disks[place].store
+    while !moves.isAtEnd, store.isFailing, !Task.isCancelled {
+      guard let id = moves.ids.first else {
+        // By the index, and damaged ones as well: no read that fails hides what comes after it.
+        moves.look(at: store.ids(after: moves.after, limit: DiskSet.idsAtOnce))
+        continue
+      }
+      guard !moves.isUnderWay(id), !isSafe(id), let length = store.length(of: id) else {
+        moves.pass()
+        continue
+      }
+      let targets = targets(for: length)
+      guard !targets.isEmpty else {
+        moves.leave()
+        continue
+      }
+      let silent = disks.indices.filter { disks[$0].store.isSilent }
+      let free = targets.filter { moves.mayBegin(to: $0, silent: silent) }
+      guard let target = self.place(for: id, length: length, among: free) else { return nil }
+      moves.begin(id, to: target)
+      return (id, target)
+    }
+    moves.endRound()
+    return nil
   }
 
   /// Ends damaged records of chunks that another disk has whole: they keep their segments from being compacted,
   /// and nobody else mends them.
   func endDamagedCopies() async {
-    for disk in disks where !disk.store.isFailing {
-      for id in await disk.store.damagedChunks() where isSafe(id) {
-        await turns.within(.chunk(id)) {
-          for other in disks
-          where other.store !== disk.store && !other.store.isFailing && other.store.holdsSurely(id)
-          {
-            guard (try? await other.store.soundHeader(of: id)) != nil else { continue }
-            return await disk.store.endDamaged(id)
-          }
+    await withTaskGroup(of: Void.self) { group in
+      for place in disks.indices { group.addTask { await self.endDamagedCopies(on: place) } }
+    }
+  }
+
+  /// The same on one disk.
+  func endDamagedCopies(on place: Int) async {
+    let disk = disks[place]
+    guard !disk.store.isFailing else { return }
+    for id in await disk.store.damagedChunks() where isSafe(id) {
+      await turns.within(.chunk(id)) {
+        for other in disks
+        where other.store !== disk.store && !other.store.isFailing && other.store.holdsSurely(id) {
+          guard (try? await other.store.soundHeader(of: id)) != nil else { continue }
+          return await disk.store.endDamaged(id)
         }
       }
     }
@@ -70,15 +148,13 @@ extension DiskSet {
 
   /// Copies a chunk to another disk. It is read outside of its turn, so that nobody waits for a disk that
   /// fails; in its turn it is only made to count, if it is still what was read.
-  private func move(_ id: ChunkID, from store: SegmentStore) async throws {
+  private func move(
+    _ id: ChunkID, from store: SegmentStore, to target: SegmentStore
+  ) async throws {
     let reader = try await store.openRecord(id)
     let place = reader.header.place
     defer { store.unpin(place.segment) }
     let record = reader.record
-    let target = disks[self.place(for: record.chunk)].store
-    guard target.works else {
-      throw StoreError(.unavailable, "there is no disk to move chunk \(id) to")
-    }
     try await target.put(record.chunk) { put in
       try await reader.read(
         blocks: 0..<reader.header.blocks.count, pieceBlocks: SegmentReader.blocksARead, ahead: 0

@@ -180,8 +180,13 @@ package final class DiskSet: ChunkStore {
     await withTaskGroup(of: Void.self) { group in
       for disk in disks { group.addTask { await disk.store.run() } }
       guard disks.count > 1 else { return }
-      for place in disks.indices { group.addTask { await self.writeListForever(on: place) } }
-      group.addTask { await self.drainForever() }
+      for place in disks.indices {
+        // Each on its own: what hangs keeps nothing else from going on.
+        group.addTask { await self.writeListForever(on: place) }
+        group.addTask { await self.again { await self.settleDeletions(on: place) } }
+        group.addTask { await self.again { await self.endDamagedCopies(on: place) } }
+        group.addTask { await self.drainForever(place) }
+      }
       group.addTask { await self.askForRoom() }
     }
   }

@@ -1,6 +1,7 @@
 import NIOCore
 import SeededExecution
 import StoreModel
+import Synchronization
 import Testing
 
 @testable import ChunkStore
@@ -22,6 +23,99 @@ struct DiskSetDrainTests {
   private static func spoil(_ upload: UInt64, on disk: MemoryDisk, of store: SegmentStore) throws {
     let place = try #require(store.place(upload: upload))
     disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 2_000] ^= 1 }
+  }
+
+  @Test("a disk that hangs keeps no more chunks on the one that fails than were on their way to it")
+  func besidesHanging() async throws {
+    let disks = [MemoryDisk(), MemoryDisk(), MemoryDisk()]
+    let clock = HandClock()
+    let set = try await openSet(disks, clock: clock)
+    for upload in 1...60 as ClosedRange<UInt64> {
+      try await set.store(pattern(3_000, seed: upload), upload: upload)
+    }
+    let here = (1...60).filter { set.places(of: $0) == [0] }
+    #expect(here.count > 10)
+    set.disks[0].store.countAsFailing()
+    let (gate, opening) = AsyncStream.makeStream(of: Void.self)
+    disks[1].injectDelays { call in
+      if call.kind == .sync { for await _ in gate {} }
+    }
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await set.run() }
+      while here.count(where: { !set.isSafe(.test($0)) }) > ChunkMoves.mostToOne {
+        await Task.yield()
+      }
+      opening.finish()
+      while !here.allSatisfy({ set.isSafe(.test($0)) }) { await Task.yield() }
+      group.cancelAll()
+    }
+  }
+
+  @Test("what hangs while a disk settles what was deleted keeps the others from nothing")
+  func besidesSettling() async throws {
+    let disks = [MemoryDisk(), MemoryDisk(), MemoryDisk()]
+    let set = try await openSet(disks)
+    for upload in 1...30 as ClosedRange<UInt64> {
+      try await set.store(pattern(3_000, seed: upload), upload: upload)
+    }
+    // The second one has to say itself what others keep for it, and hangs.
+    disks[1].injectFaults { call in
+      call.kind == .write ? StoreError(.internal, "input/output error") : nil
+    }
+    let deleted = try #require((1...30).first { set.places(of: $0) == [1] })
+    try await set.delete(.test(deleted))
+    disks[1].injectFaults(nil)
+    let (gate, opening) = AsyncStream.makeStream(of: Void.self)
+    disks[1].injectDelays { call in
+      if call.kind == .sync { for await _ in gate {} }
+    }
+    set.disks[0].store.countAsFailing()
+    let here = (1...30).filter { set.places(of: $0) == [0] }
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await set.run() }
+      while here.count(where: { !set.isSafe(.test($0)) }) > ChunkMoves.mostToOne {
+        await Task.yield()
+      }
+      opening.finish()
+      while !set.deletions.withLock(\.entries).isEmpty { await Task.yield() }
+      group.cancelAll()
+    }
+  }
+
+  @Test(
+    "few are moved at a time, fewer to one disk, and those to a silent disk keep no others waiting")
+  func movesAtOnce() {
+    var moves = ChunkMoves()
+    moves.beginRound()
+    moves.look(at: (1...9).map { .test($0) })
+    for (upload, target) in zip(1...4 as ClosedRange<UInt64>, [1, 1, 2, 3]) {
+      #expect(moves.mayBegin(to: target, silent: []))
+      moves.begin(.test(upload), to: target)
+    }
+    #expect((1...4).allSatisfy { !moves.mayBegin(to: $0, silent: []) })
+    #expect((1...4).filter { moves.mayBegin(to: $0, silent: [1]) } == [2, 3, 4])
+    moves.end(.test(3), isMoved: true)
+    #expect((1...4).filter { moves.mayBegin(to: $0, silent: []) } == [2, 3, 4])
+    #expect(moves.isUnderWay(.test(4)) && !moves.isUnderWay(.test(3)))
+    moves.leave()
+    moves.look(at: [])
+    #expect(moves.isAtEnd)
+    #expect([moves.moved, moves.left] == [1, 1])
+  }
+
+  @Test("where nothing can be moved it is tried less and less often, down to once in ten minutes")
+  func pauses() {
+    var moves = ChunkMoves()
+    moves.beginRound()
+    moves.look(at: [.test(1), .test(2)])
+    moves.leave()
+    var pause = moves.pause(after: DiskSet.drainPause)
+    #expect(pause == 2 * DiskSet.drainPause)
+    for _ in 1...10 { pause = moves.pause(after: pause) }
+    #expect(pause == 60 * DiskSet.drainPause)
+    moves.begin(.test(2), to: 1)
+    moves.end(.test(2), isMoved: true)
+    #expect(moves.pause(after: pause) == DiskSet.drainPause)
   }
 
   @Test("a copy that was damaged since is no reason to leave a chunk on the disk that fails")
