@@ -3,7 +3,7 @@ import Synchronization
 
 /// Moves chunks away from disks that fail, while they can still be read.
 ///
-/// Each failing disk is drained on its own, a few chunks at once to each of the others: one that hangs keeps
+/// Each failing disk is drained on its own, a few chunks at once and fewer to the same disk: one that hangs keeps
 /// those few waiting, and nobody else.
 extension DiskSet {
   /// How often it looks for a disk that fails, in nanoseconds.
