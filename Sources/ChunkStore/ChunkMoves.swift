@@ -20,8 +20,6 @@ struct ChunkMoves: Sendable {
   private(set) var moved = 0
   /// How many could not be.
   private(set) var left = 0
-  /// What it found on another disk, too, or moved there.
-  private(set) var copies = DiskSet.Copies()
   /// Chunks that are being moved, and where to.
   private var targets: [ChunkID: Int] = [:]
 
@@ -32,7 +30,6 @@ struct ChunkMoves: Sendable {
     isAtEnd = false
     moved = 0
     left = 0
-    copies = DiskSet.Copies()
   }
 
   /// Has these be looked at; none: there are no more.
@@ -43,11 +40,8 @@ struct ChunkMoves: Sendable {
   }
 
   /// Nothing has to be done for the next one.
-  ///
-  /// - Parameter length: how long it is, where another disk has it, too.
-  mutating func pass(copyOf length: UInt32? = nil) {
+  mutating func pass() {
     ids.removeFirst()
-    if let length { copies.add(length) }
   }
 
   /// The next one can't be moved.
@@ -64,14 +58,8 @@ struct ChunkMoves: Sendable {
   }
 
   /// A move ended.
-  ///
-  /// - Parameters:
-  ///   - id: the chunk.
-  ///   - isMoved: how.
-  ///   - length: how long it is, where it is on both disks now.
-  mutating func end(_ id: ChunkID, isMoved: Bool, copyOf length: UInt32? = nil) {
+  mutating func end(_ id: ChunkID, isMoved: Bool) {
     targets[id] = nil
-    if let length { copies.add(length) }
     if isMoved { moved += 1 } else { left += 1 }
   }
 

@@ -125,6 +125,15 @@ extension SegmentStore {
     }
   }
 
+  /// Ends a chunk's record if it is damaged: the chunk goes on elsewhere.
+  func endDamaged(_ id: ChunkID) async {
+    await turns.take(.chunk(id))
+    defer { turns.end(.chunk(id)) }
+    let known = shell.withLock { $0.state.index[id] }
+    guard let known, known.isDamaged else { return }
+    _ = await end([RecordKill(id: id, place: known.place)])
+  }
+
   /// Takes into account that records ended, by what another disk keeps.
   fileprivate func forget(_ kills: [RecordKill]) {
     shell.withLock { shell in
@@ -143,7 +152,7 @@ extension SegmentStore {
   /// is gone by now.
   ///
   /// - Returns: those of which that is durable now.
-  func end(_ kills: [RecordKill]) async -> [RecordKill] {
+  fileprivate func end(_ kills: [RecordKill]) async -> [RecordKill] {
     var ended: [RecordKill] = []
     let together = SegmentStore.maxTogetherBytes / RecordHeader.deletionBytes
     for start in stride(from: 0, to: kills.count, by: together) {

@@ -36,7 +36,7 @@ extension DiskSet {
       group.addTask { .tick }
       while let event = await group.next(), !Task.isCancelled {
         switch event {
-        case .moved(let id, let isMoved): end(id, isMoved: isMoved, from: place, &moves)
+        case .moved(let id, let isMoved): moves.end(id, isMoved: isMoved)
         case .tick:
           pause = moves.pause(after: pause)
           if moves.isAtEnd { moves.beginRound() }
@@ -70,7 +70,7 @@ extension DiskSet {
       repeat {
         beginMoves(from: place, &moves, in: &group)
         guard case .moved(let id, let isMoved) = await group.next() else { break }
-        end(id, isMoved: isMoved, from: place, &moves)
+        moves.end(id, isMoved: isMoved)
       } while true
       return (moves.moved, moves.left)
     }
@@ -104,12 +104,8 @@ extension DiskSet {
         moves.look(at: store.ids(after: moves.after, limit: DiskSet.idsAtOnce))
         continue
       }
-      guard !moves.isUnderWay(id), let length = store.length(of: id) else {
+      guard !moves.isUnderWay(id), !isSafe(id), let length = store.length(of: id) else {
         moves.pass()
-        continue
-      }
-      guard !isSafe(id) else {
-        moves.pass(copyOf: length)
         continue
       }
       let targets = targets(for: length)
@@ -123,19 +119,31 @@ extension DiskSet {
       moves.begin(id, to: target)
       return (id, target)
     }
-    // What a disk that doesn't fail has twice is ended, and counted then.
-    if moves.isAtEnd, store.isFailing { copies.withLock { $0[place] = moves.copies } }
     moves.endRound()
     return nil
   }
 
-  /// Notes that a move ended.
-  private func end(
-    _ id: ChunkID, isMoved: Bool, from place: Int, _ moves: inout ChunkMoves
-  ) {
-    let length = isMoved ? disks[place].store.length(of: id) : nil
-    moves.end(id, isMoved: isMoved, copyOf: length)
-    if let length { copies.withLock { $0[place].add(length) } }
+  /// Ends damaged records of chunks that another disk has whole: they keep their segments from being compacted,
+  /// and nobody else mends them.
+  func endDamagedCopies() async {
+    await withTaskGroup(of: Void.self) { group in
+      for place in disks.indices { group.addTask { await self.endDamagedCopies(on: place) } }
+    }
+  }
+
+  /// The same on one disk.
+  func endDamagedCopies(on place: Int) async {
+    let disk = disks[place]
+    guard !disk.store.isFailing else { return }
+    for id in await disk.store.damagedChunks() where isSafe(id) {
+      await turns.within(.chunk(id)) {
+        for other in disks
+        where other.store !== disk.store && !other.store.isFailing && other.store.holdsSurely(id) {
+          guard (try? await other.store.soundHeader(of: id)) != nil else { continue }
+          return await disk.store.endDamaged(id)
+        }
+      }
+    }
   }
 
   /// Copies a chunk to another disk. It is read outside of its turn, so that nobody waits for a disk that

@@ -50,9 +50,8 @@ extension DiskSet {
       guard let space = try await space(of: place) else { continue }
       var one = disk.store.statistics(of: space)
       if disk.store.isFailing, disks.count > 1 { one.freeBytes = 0 }
-      let copies = copies.withLock { $0[place] }
-      sum.usedBytes += one.usedBytes - min(copies.bytes, one.usedBytes)
-      sum.chunks += one.chunks - min(copies.chunks, one.chunks)
+      sum.usedBytes += one.usedBytes
+      sum.chunks += one.chunks
       let counted = space.fileSystem.flatMap { shared[$0] } ?? NodeStatistics()
       one.capacityBytes = max(one.capacityBytes, counted.capacityBytes)
       one.freeBytes = max(one.freeBytes, counted.freeBytes)

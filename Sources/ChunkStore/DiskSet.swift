@@ -57,8 +57,6 @@ package final class DiskSet: ChunkStore {
   let deletions = Mutex(DeletionsElsewhere())
   /// How far the disks are with the list of these.
   let lists: Mutex<Lists>
-  /// What of each disk another one has, too, when somebody looked last.
-  let copies: Mutex<[Copies]>
 
   init(
     node: NodeID, disks: [Open], unused: [String], clock: any ChunkStoreClock,
@@ -71,7 +69,6 @@ package final class DiskSet: ChunkStore {
     self.problems = Mutex(problems)
     room = Mutex(Array(repeating: 0, count: disks.count))
     answers = Mutex(Answers(last: Array(repeating: nil, count: disks.count)))
-    copies = Mutex(Array(repeating: Copies(), count: disks.count))
     lists = Mutex(Lists(disks: disks.count))
   }
 
@@ -187,7 +184,7 @@ package final class DiskSet: ChunkStore {
         // Each on its own: what hangs keeps nothing else from going on.
         group.addTask { await self.writeListForever(on: place) }
         group.addTask { await self.again { await self.settleDeletions(on: place) } }
-        group.addTask { await self.endCopiesForever(on: place) }
+        group.addTask { await self.again { await self.endDamagedCopies(on: place) } }
         group.addTask { await self.drainForever(place) }
       }
       group.addTask { await self.askForRoom() }

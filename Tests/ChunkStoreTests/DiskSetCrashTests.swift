@@ -84,7 +84,6 @@ struct DiskSetCrashRun: Sendable {
         for _ in 0..<4 {
           await set.settleDeletions()
           await set.drain()
-          await set.endCopies()
           for disk in set.disks { while await disk.store.upkeep() {} }
           _ = try? await set.statistics()
           for _ in 0..<50 { await Task.yield() }
