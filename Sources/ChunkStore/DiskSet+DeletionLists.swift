@@ -43,7 +43,7 @@ extension DiskSet {
 
     /// Whether a disk has a change; nil: not yet, but one of these may still get it.
     func isKept(_ change: Int, on places: [Int]) -> Bool? {
-      if disks.contains(where: { $0.durable >= change }) { return true }
+      if places.contains(where: { disks[$0].durable >= change }) { return true }
       return places.allSatisfy { disks[$0].failed >= change } ? false : nil
     }
 

@@ -29,22 +29,19 @@ struct CallsUnderWay: Sendable {
 
   /// Whether the oldest call waits for too long. To be asked every few seconds.
   mutating func areSilent(at nanoseconds: UInt64) -> Bool {
-    guard let oldest = calls.min() else {
-      seen = nil
-      return false
+    // Numbers only rise: the one that was the oldest is so as long as it is there.
+    if let seen, calls.contains(seen.call) {
+      return nanoseconds > seen.at + CallsUnderWay.longestSilence
     }
-    guard let seen, seen.call == oldest else {
-      seen = (oldest, nanoseconds)
-      return false
-    }
-    return nanoseconds > seen.at + CallsUnderWay.longestSilence
+    seen = calls.min().map { ($0, nanoseconds) }
+    return false
   }
 }
 
 /// A disk of which it is known whether it answers calls that change it.
 ///
 /// Room is told out of the system's memory also where every sync hangs. Reads are not watched: they are many,
-/// and whoever reads goes to another disk, or to another node.
+/// and clients that wait for one go to another node.
 struct WatchedDisk: Disk {
   let base: any Disk
   let watch = DiskWatch()

@@ -78,8 +78,14 @@ final class DirectoryLock: Sendable {
   ///
   /// - Throws: `StoreError` when that can't be written down.
   func made(cluster: String) throws(StoreError) {
-    guard !wasMade else { return }
     let text = Array("\(cluster)\n".utf8)
+    guard !wasMade else {
+      // Of an earlier program's lock. What it can't be told now, on a full disk, it is at the next start.
+      if self.cluster.isEmpty, pwrite(descriptor, text, text.count, 0) == text.count {
+        _ = fsync(descriptor)
+      }
+      return
+    }
     guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, text, text.count, 0) == text.count,
       fsync(descriptor) == 0,
       rename("\(directory)/\(Self.unfinishedName)", "\(directory)/\(Self.name)") == 0

@@ -6,7 +6,7 @@ import StoreModel
 /// A chunk counts as stored when all members of one group have it. When one failed, the chunk goes
 /// whole to another group, under that group's id; what it left behind is garbage. A node that is full is
 /// avoided from then on; one that failed in another way gets another chance. When too few nodes are left
-/// that are up and aren't full, waiting makes no room, and the plan gives up at once.
+/// that aren't full, nor away for long, waiting makes no room, and the plan gives up at once.
 struct ChunkWritePlan: Sendable {
   /// What to do next.
   enum Action: Equatable, Sendable {
@@ -14,7 +14,7 @@ struct ChunkWritePlan: Sendable {
     case send(GroupRoute)
     /// Ask the Directory for groups without these nodes, at once or not before `at`.
     case askForGroups(avoid: [NodeID], at: Instant?)
-    /// Ask the Directory which nodes are up, to know whether those that are not full are enough.
+    /// Ask the Directory which nodes there are, to know whether those that are not full are enough.
     case askForNodes
     /// The chunk can't be stored.
     case giveUp(StoreError)
@@ -34,7 +34,7 @@ struct ChunkWritePlan: Sendable {
       }
     }
 
-    /// Whether the node has no room: it says so of nothing else.
+    /// Whether the node has no room.
     var isFull: Bool { code == .resourceExhausted }
   }
 
@@ -100,7 +100,7 @@ struct ChunkWritePlan: Sendable {
     return full.isEmpty ? pause(now: now, random: random) : .askForNodes
   }
 
-  /// The Directory counts these nodes as up; nil: it can't be asked now.
+  /// These nodes are up, or may be again soon; nil: the Directory can't be asked now.
   mutating func found(up: [NodeID]?, now: Instant, random: UInt64) -> Action {
     let least = storageClass.leastCopies
     guard let up, up.count >= least, up.count(where: { !full.contains($0) }) < least else {
@@ -109,7 +109,7 @@ struct ChunkWritePlan: Sendable {
     let count = up.count(where: full.contains)
     return .giveUp(
       noRoom(
-        "\(count) of the \(up.count) nodes that are up are full; \(storageClass) needs at least "
+        "\(count) of the \(up.count) nodes that there are now are full; \(storageClass) needs at least "
           + "\(least) with room: delete files or add nodes"))
   }
 

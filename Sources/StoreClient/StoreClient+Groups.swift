@@ -38,7 +38,8 @@ extension StoreClient {
     return try response.groups.map(GroupRoute.init)
   }
 
-  /// The nodes that the Directory takes for up, asked once; nil while it can't be asked.
+  /// The nodes that are up, or silent for so short a time that they may come back, as the Directory says, asked once;
+  /// nil while it can't be asked.
   ///
   /// - Throws: `StoreError`; `RPCError` when the caller is refused; `CancellationError`.
   func nodesUp() async throws -> [NodeID]? {
@@ -46,7 +47,7 @@ extension StoreClient {
       let response = try await callDirectory(patience: .zero) { directory, options in
         try await directory.listNodes(ListNodesRequest(), options: options)
       }
-      return response.nodes.filter { $0.state == .up }.map { NodeID($0.id) }
+      return response.nodes.filter { [.up, .suspect].contains($0.state) }.map { NodeID($0.id) }
     } catch let error as StoreError where error.code.mayRetry {
       return nil
     }

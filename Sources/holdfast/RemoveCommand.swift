@@ -40,6 +40,8 @@ struct RemoveCommand: AsyncParsableCommand {
   }
 
   private func tell(_ name: Name, removed version: UInt64) {
+    // At once: what is gone must be known of also when the command ends before it is done.
+    defer { StandardOutput.shared.flush() }
     if client.json {
       client.printJSON(
         .of([
