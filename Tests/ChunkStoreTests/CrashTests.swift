@@ -23,7 +23,7 @@ struct CrashTests {
   func everyCall(fault: CrashRun.Fault, seed: UInt64) throws {
     var cut = 0
     while cut <= (try CrashRun(seed: seed, cut: cut, fault: fault).run()) {
-      cut += (fault == .rot ? 8 : 1) * Self.step
+      cut += (fault == .rot ? 40 : 1) * Self.step
     }
     #expect(cut > 40)
   }
