@@ -49,7 +49,9 @@ extension DiskSet {
         throw StoreError(.internal, "no data directory can be used: \(problems[0].message)")
       }
       for disk in disks {
-        disk.store.shell.withLock { $0.state.lacksOtherDisks = disks.count < members.count }
+        disk.store.shell.withLock { shell in
+          shell.state.lacksOtherDisks = disks.count < members.count || !roll.problems.isEmpty
+        }
       }
       let set = DiskSet(
         node: node, disks: disks, unused: problems.map(\.path), clock: clock,

@@ -70,7 +70,7 @@ struct StoreState: Sendable {
   /// The highest segment of which something is lost, or can't be read, as far as marks tell of it: a chunk whose deletion
   /// stands there, or lower, may have been stored anew since. 0: there is none.
   var lastLoss: UInt32 = 0
-  /// Whether a disk of the node can't be read, which may tell of deletions of chunks here.
+  /// Whether a disk of the node, or what it keeps for others, can't be read, which may tell of deletions of chunks here.
   var lacksOtherDisks = false
   /// Large chunks whose records have their places already and are still to be committed: how many, and the
   /// highest record that was, or may have been, deleted meanwhile.

@@ -47,9 +47,18 @@ struct NodeCommand: AsyncParsableCommand {
   @Option(help: "What fails together with this node, such as a rack: copies go to several zones.")
   var zone = ""
 
+  @Option(
+    help: ArgumentHelp(
+      "In how many days everything that is stored is read and verified once, 1 to 365.",
+      valueName: "days"))
+  var scrubDays = NodeRole.scrubDays
+
   @OptionGroup var server: ServerOptions
 
   func validate() throws {
+    guard (1...365).contains(scrubDays) else {
+      throw ValidationError("'--scrub-days' takes 1 to 365, not \(scrubDays).")
+    }
     guard !data.isEmpty else {
       throw ValidationError("Give the data directory: '--data <dir>', once for each disk.")
     }
@@ -68,7 +77,8 @@ struct NodeCommand: AsyncParsableCommand {
       directory: directoryAddress(directory), zone: zone)
     configuration.connection = .withinFileLimit()
     let role = try await NodeRole(
-      data: data, configuration: configuration, transport: try server.tls.transport(.peer),
+      data: data, scrubDays: scrubDays, configuration: configuration,
+      transport: try server.tls.transport(.peer),
       logger: logger)
     try await server.run(
       RoleService(roles: [role]) {

@@ -76,6 +76,18 @@ import Testing
     }
   }
 
+  @Test("a node is not told to verify everything in no time, or never")
+  func scrubDays() async throws {
+    let scratch = try Scratch()
+    defer { scratch.remove() }
+    for days in ["0", "366", "-1", "soon"] {
+      let node = try RunningProcess(
+        ["node", "--data", scratch.path("data"), "--scrub-days=\(days)"], scratch: scratch)
+      let outcome = await node.outcome()
+      #expect(outcome.status == 64 && outcome.errors.contains("--scrub-days"), "\(outcome.errors)")
+    }
+  }
+
   @Test("help and version go to standard output and end well")
   func help() async throws {
     let scratch = try Scratch()
