@@ -18,15 +18,14 @@ extension SegmentRecovery {
   ///   one where that can't be done now.
   mutating func noteLoss(_ number: UInt32, isSealed: Bool) async -> Bool {
     state.lastLoss = max(state.lastLoss, number)
-    do throws(StoreError) {
-      guard !isSealed else { throw StoreError(.internal, "it gets no checkpoint") }
-      try await disk.mark(number)
-      try await disk.sync(directory: StorePaths.segments)
-      return true
-    } catch {
-      state.segments[number]?.isCut = true
-      return false
-    }
+    if !isSealed, (try? await markDurably(number)) != nil { return true }
+    state.segments[number]?.isCut = true
+    return false
+  }
+
+  private func markDurably(_ number: UInt32) async throws(StoreError) {
+    try await disk.mark(number)
+    try await disk.sync(directory: StorePaths.segments)
   }
 
   /// A segment can't be read. What others say of its records still means something: it may be readable another day.

@@ -6,6 +6,7 @@ import Testing
 
 @Suite("What is lost, and what is said of it")
 struct LossTests {
+  /// Ends the segment that new records go to with its checkpoint.
   private static func seal(_ store: SegmentStore) async {
     store.shell.withLock { $0.state.retire() }
     while let number = store.shell.withLock({ $0.state.segmentToSeal }) {
@@ -13,6 +14,7 @@ struct LossTests {
     }
   }
 
+  /// A disk with an open segment in which the header of an acknowledged record is damaged.
   private static func broken() async throws -> MemoryDisk {
     let disk = MemoryDisk()
     let store = try await openStore(disk)
@@ -20,6 +22,24 @@ struct LossTests {
       try await store.store(pattern(9_000, seed: upload), upload: upload)
     }
     let place = try #require(store.place(upload: 2))
+    disk.crash()
+    disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 40] ^= 1 }
+    return disk
+  }
+
+  /// A disk on which a chunk was deleted and then, in the same segment or the next one, stored anew, of which the header
+  /// is damaged.
+  private static func storedAnewAndLost(isSealedBefore: Bool) async throws -> MemoryDisk {
+    let disk = MemoryDisk()
+    let store = try await openStore(disk)
+    try await store.store(pattern(9_000, seed: 1), upload: 1)
+    try await store.delete(.test(1))
+    if isSealedBefore { await seal(store) }
+    try await store.store(pattern(9_000, seed: 1), upload: 1)
+    let place = try #require(store.place(upload: 1))
+    for upload in 2...4 as ClosedRange<UInt64> {
+      try await store.store(pattern(9_000, seed: upload), upload: upload)
+    }
     disk.crash()
     disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 40] ^= 1 }
     return disk
@@ -57,18 +77,7 @@ struct LossTests {
 
   @Test("the second start must not say deleted of what a marked segment lost")
   func secondStart() async throws {
-    let disk = MemoryDisk()
-    let store = try await openStore(disk)
-    try await store.store(pattern(9_000, seed: 1), upload: 1)
-    try await store.delete(.test(1))
-    await Self.seal(store)
-    try await store.store(pattern(9_000, seed: 1), upload: 1)
-    let place = try #require(store.place(upload: 1))
-    for upload in 2...4 as ClosedRange<UInt64> {
-      try await store.store(pattern(9_000, seed: upload), upload: upload)
-    }
-    disk.crash()
-    disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 40] ^= 1 }
+    let disk = try await Self.storedAnewAndLost(isSealedBefore: true)
     for life in 0..<3 {
       let again = try await openStore(disk)
       #expect(await code { _ = try await again.load(upload: 1) } == .notFound, "life \(life)")
@@ -78,17 +87,7 @@ struct LossTests {
 
   @Test("deleted and stored anew in the same segment, the latter lost")
   func sameSegment() async throws {
-    let disk = MemoryDisk()
-    let store = try await openStore(disk)
-    try await store.store(pattern(9_000, seed: 1), upload: 1)
-    try await store.delete(.test(1))
-    try await store.store(pattern(9_000, seed: 1), upload: 1)
-    let place = try #require(store.place(upload: 1))
-    for upload in 2...4 as ClosedRange<UInt64> {
-      try await store.store(pattern(9_000, seed: upload), upload: upload)
-    }
-    disk.crash()
-    disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 40] ^= 1 }
+    let disk = try await Self.storedAnewAndLost(isSealedBefore: false)
     let again = try await openStore(disk)
     #expect(await code { _ = try await again.load(upload: 1) } == .notFound)
   }

@@ -14,6 +14,18 @@ struct UpkeepTests {
     func add(_ number: Int) { count.withLock { $0 += number } }
   }
 
+  /// Counts the bytes that are written to a disk's segments from now on.
+  private static func countWritten(to disk: MemoryDisk) -> Counter {
+    let written = Counter()
+    disk.injectFaults { call in
+      if call.kind == .write, call.path.hasSuffix(".segment") {
+        written.add(call.range?.count ?? 0)
+      }
+      return nil
+    }
+    return written
+  }
+
   @Test("the last close of a removed segment, which is what frees it, is not done under the lock")
   func closeUnderLock() async throws {
     let held = Mutex<SegmentStore?>(nil)
@@ -54,13 +66,7 @@ struct UpkeepTests {
     await store.upkeepAll()
     for upload in 2...140 as ClosedRange<UInt64> { try await store.delete(.test(upload)) }
     disk.corrupt(StorePaths.segment(place.segment)) { $0[place.offset + 2_490_000] ^= 1 }
-    let written = Counter()
-    disk.injectFaults { call in
-      if call.kind == .write, call.path.hasSuffix(".segment") {
-        written.add(call.range?.count ?? 0)
-      }
-      return nil
-    }
+    let written = Self.countWritten(to: disk)
     var chores = 0
     while chores < 300, await store.upkeep() { chores += 1 }
     #expect(chores < 300)
@@ -84,13 +90,7 @@ struct UpkeepTests {
     store.fail(place.segment, StoreError(.internal, "input/output error"))
     await store.upkeepAll()
     #expect(await store.damagedChunks() == [.test(1)])
-    let written = Counter()
-    disk.injectFaults { call in
-      if call.kind == .write, call.path.hasSuffix(".segment") {
-        written.add(call.range?.count ?? 0)
-      }
-      return nil
-    }
+    let written = Self.countWritten(to: disk)
     for _ in 1...10 {
       clock.pass(seconds: 61)
       await store.upkeepAll()
@@ -113,13 +113,7 @@ struct UpkeepTests {
       disk.corrupt(StorePaths.segment(number)) { $0[place.offset + 290_000] ^= 1 }
     }
     store.fail(number, StoreError(.internal, "input/output error"))
-    let written = Counter()
-    disk.injectFaults { call in
-      if call.kind == .write, call.path.hasSuffix(".segment") {
-        written.add(call.range?.count ?? 0)
-      }
-      return nil
-    }
+    let written = Self.countWritten(to: disk)
     await store.upkeepAll()
     clock.pass(seconds: 61)
     var chores = 0
